@@ -1,0 +1,28 @@
+"""The one exception that a user's own mistake raises, and the hint that goes with it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["UserError", "did_you_mean"]
+
+
+class UserError(ValueError):
+    """A mistake that its one-line message explains: what, where and how to mend it.
+
+    The command-line programs print it without a traceback and exit with status 2; in a notebook it is
+    an ordinary `ValueError`.
+    """
+
+
+def did_you_mean(name: str, options: Iterable[str]) -> str:
+    """The tail of an error message about an unknown name: its nearest valid one, or nothing.
+
+    Args:
+        name: What the user wrote.
+        options: What would have been valid.
+
+    Returns:
+        ``"; did you mean 'x'?"``, or an empty string where nothing is near.
+    """
+    near = get_close_matches(name, list(options), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

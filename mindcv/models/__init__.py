@@ -1,0 +1,31 @@
+"""MnasNet and the registry that makes models by name."""
+
+from mindcv.models.mnasnet import (
+    MnasNet,
+    mnasnet_050,
+    mnasnet_075,
+    mnasnet_100,
+    mnasnet_130,
+    mnasnet_140,
+    mnasnet_small,
+    semnasnet_075,
+    semnasnet_100,
+)
+from mindcv.models.registry import ModelEntry, create_model, find_model, list_models, register_model
+
+__all__ = [
+    "MnasNet",
+    "ModelEntry",
+    "create_model",
+    "find_model",
+    "list_models",
+    "mnasnet_050",
+    "mnasnet_075",
+    "mnasnet_100",
+    "mnasnet_130",
+    "mnasnet_140",
+    "mnasnet_small",
+    "register_model",
+    "semnasnet_075",
+    "semnasnet_100",
+]

@@ -1,0 +1,46 @@
+"""Weights from a checkpoint file into a network."""
+
+from pathlib import Path
+
+from mindspore import Parameter, Tensor, nn, ops
+
+from mindcv.errors import UserError
+from mindcv.serialization import read_checkpoint
+
+__all__ = ["load_weights"]
+
+# What a training checkpoint holds beside the network's own parameters.
+TRAINING_STATE = "optimizer."
+
+
+def load_weights(network: nn.Cell, path: str | Path) -> None:
+    """Load every parameter of a network, batch normalisation's statistics included, from a checkpoint.
+
+    The values are written in place, so that a network which has run already uses them too.
+
+    Args:
+        network: Any cell; its parameters' names are looked up in the file.
+        path: A ``.ckpt`` file of this project or of MindCV.
+
+    Raises:
+        UserError: If the file cannot be read, or does not match the network parameter for parameter; the
+            message names the first difference.
+    """
+    found = {n: v for n, v in read_checkpoint(path).tensors.items() if not n.startswith(TRAINING_STATE)}
+    wanted: dict[str, Parameter] = network.parameters_dict()
+    for name, parameter in wanted.items():
+        if name not in found:
+            raise UserError(f"{path}: holds no '{name}', which the network has: {_REMEDY}")
+        shape = tuple(parameter.shape)
+        if found[name].shape != shape:
+            raise UserError(
+                f"{path}: '{name}' has shape {found[name].shape}, and {shape} in the network: {_REMEDY}"
+            )
+    unknown = [name for name in found if name not in wanted]
+    if unknown:
+        raise UserError(f"{path}: holds '{unknown[0]}', which the network has not: {_REMEDY}")
+    for name, parameter in wanted.items():
+        ops.assign(parameter, Tensor(found[name], parameter.dtype))
+
+
+_REMEDY = "choose the model, num_classes and in_channels that the file was made with"

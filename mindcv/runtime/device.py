@@ -1,0 +1,54 @@
+"""Which device to run on, and in which mode."""
+
+import random
+
+import mindspore as ms
+from mindspore import hal
+
+from mindcv.errors import UserError
+from mindcv.runtime.quiet import quiet_logging
+
+__all__ = ["seed_everything", "select_device", "supports_sink"]
+
+
+def select_device(target: str, mode: int) -> str:
+    """Make MindSpore use a device and a mode.
+
+    Args:
+        target: ``CPU``, ``GPU`` or ``Ascend``; ``auto`` takes Ascend where it is usable, else a GPU, else
+            the CPU.
+        mode: 0 for graph mode, 1 for PyNative mode.
+
+    Returns:
+        The device that is used.
+
+    Raises:
+        UserError: If the wanted device, its driver or MindSpore's support for it is missing.
+    """
+    if target == "auto":
+        target = next((name for name in ("Ascend", "GPU") if _usable(name)), "CPU")
+    elif not _usable(target):
+        raise UserError(
+            f"device_target={target} cannot be used: the device, its driver or MindSpore's plugin for it is "
+            "missing here; install them, or set device_target to CPU or auto"
+        )
+    ms.set_context(mode=mode)
+    ms.set_device(target)
+    return target
+
+
+def supports_sink(device: str) -> bool:
+    """Whether a device can fetch its own data: MindSpore sinks data on accelerators only."""
+    return device != "CPU"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and MindSpore."""
+    random.seed(seed)
+    ms.set_seed(seed)  # NumPy's global generator included
+
+
+def _usable(target: str) -> bool:
+    """Ask MindSpore, which logs a page of errors where the answer is no."""
+    with quiet_logging():
+        return hal.is_available(target)
