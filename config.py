@@ -1,0 +1,273 @@
+"""One typed, frozen `Config` from one YAML file and the command line.
+
+Later wins: the defaults in `options.py`, then the YAML file, then the command line. Keys are flat and named
+as in MindCV. Whatever is wrong ends in a `ConfigError`, one line that names file, key, value and remedy.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from options import (
+    AugmentConfig,
+    CheckpointConfig,
+    ConfigError,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    SystemConfig,
+    ValidationConfig,
+)
+from yaml_file import load_mapping, translate_mindcv
+
+__all__ = ["Config", "ConfigError", "load_config", "parse_args"]
+
+# What users of other toolkits write, where spelling alone would not lead to our name.
+SYNONYMS = {
+    "arch": "model",
+    "checkpoint_path": "ckpt_path",
+    "data_path": "data_dir",
+    "device": "device_target",
+    "epochs": "epoch_size",
+    "image_size": "image_resize",
+    "learning_rate": "lr",
+    "milestones": "multi_step_decay_milestones",
+    "nesterov": "use_nesterov",
+    "num_epochs": "epoch_size",
+    "optimizer": "opt",
+    "output_dir": "ckpt_save_dir",
+    "workers": "num_parallel_workers",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All options of one run, checked one by one and together."""
+
+    system: SystemConfig
+    data: DataConfig
+    augment: AugmentConfig
+    model: ModelConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    validation: ValidationConfig
+    checkpoint: CheckpointConfig
+
+    def __post_init__(self) -> None:
+        channels = self.model.in_channels
+        for key, values in (("mean", self.augment.mean), ("std", self.augment.std)):
+            if values is not None and len(values) != channels:
+                raise ConfigError(
+                    f"{key}={values} does not fit in_channels={channels}: give a number a channel"
+                )
+        if self.optimizer.use_nesterov and self.optimizer.momentum == 0 and self.optimizer.opt != "adam":
+            raise ConfigError("use_nesterov=True needs a momentum: set momentum above 0")
+        if self.checkpoint.ckpt_save_policy == "top_k" and not self.validation.val_while_train:
+            raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Config":
+        """Build the sections from flat options; a missing option takes its default.
+
+        Raises:
+            ConfigError: If a value is out of range, or two of them are impossible together.
+        """
+        sections = {
+            name: section(**{f.name: options[f.name] for f in fields(section) if f.name in options})
+            for name, section in SECTIONS.items()
+        }
+        return cls(**sections)
+
+    def options(self) -> dict[str, Any]:
+        """All options flat, as they would stand in a YAML file."""
+        flat = {key: value for section in asdict(self).values() for key, value in section.items()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in flat.items()}
+
+
+SECTIONS: dict[str, Any] = get_type_hints(Config)
+OPTION_TYPES = {name: kind for section in SECTIONS.values() for name, kind in get_type_hints(section).items()}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Read the options of a program; print in one line what is wrong with them, and exit with status 2.
+
+    Args:
+        argv: Command line without the program's name; by default this process's own.
+    """
+    try:
+        return load_config(sys.argv[1:] if argv is None else argv)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def load_config(argv: Sequence[str]) -> Config:
+    """Read the options of a program.
+
+    Args:
+        argv: Command line without the program's name, such as ``["-c", "recipe.yaml", "--lr", "0.1"]``.
+
+    Raises:
+        ConfigError: If the YAML file or the command line is wrong; one line says how.
+    """
+    parser = _parser()
+    arguments = _spell_out_flags(argv)
+    path = _config_path(arguments)
+    from_file: dict[str, Any] = {}
+    if path is not None:
+        with _blaming(path):
+            from_file = _from_file(parser, path)
+        parser.set_defaults(from_file)
+    with _blaming("command line"):
+        options = _from_command_line(parser, arguments)
+    config = _combined(options, from_file, path)
+    if "--print_config" in arguments:
+        print(yaml.safe_dump(config.options(), sort_keys=False), end="")
+        raise SystemExit(0)
+    return config
+
+
+def _from_file(parser: ArgumentParser, path: str) -> dict[str, Any]:
+    options = translate_mindcv(load_mapping(path))
+    _check_names(options)
+    parsed = vars(_parse(parser.parse_object, _checked(options)))
+    return {key: parsed[key] for key in options}
+
+
+def _from_command_line(parser: ArgumentParser, arguments: Sequence[str]) -> Mapping[str, Any]:
+    names = [argument[2:].split("=")[0] for argument in arguments if argument.startswith("--")]
+    _check_names(name for name in names if name not in ("config", "print_config", "help"))
+    return _checked(vars(_parse(parser.parse_args, [a for a in arguments if a != "--print_config"])))
+
+
+def _combined(options: Mapping[str, Any], from_file: Mapping[str, Any], path: str | None) -> Config:
+    """Check all options together; blame the file where it is wrong without the command line too."""
+    try:
+        return Config.from_options(options)
+    except ConfigError as error:
+        reason = str(error)
+    try:
+        Config.from_options(from_file)
+    except ConfigError as error:
+        if str(error) == reason:
+            raise ConfigError(f"{path}: {reason}") from None
+    raise ConfigError(f"command line: {reason}")
+
+
+@contextmanager
+def _blaming(source: str) -> Iterator[None]:
+    """Put where an option came from in front of what is wrong with it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        exit_on_error=False,
+        allow_abbrev=False,
+        usage="%(prog)s [-c FILE] [--option value ...]",
+        description="Options come from the YAML file after -c; those on the command line win over it.",
+    )
+    parser.add_argument("-c", "--config", metavar="FILE", help="YAML file with options")
+    parser.add_argument("--print_config", action="store_true", help="print all options as YAML, and exit")
+    for section in SECTIONS.values():
+        parser.add_class_arguments(section, as_group=True)
+    return parser
+
+
+def _spell_out_flags(argv: Sequence[str]) -> list[str]:
+    """Turn a bare ``--flag`` of a yes-or-no option into ``--flag true``, as MindCV reads it."""
+    arguments = []
+    for argument, following in zip(argv, [*argv[1:], "--"], strict=True):
+        arguments.append(argument)
+        if OPTION_TYPES.get(argument.removeprefix("--")) is bool and following.startswith("-"):
+            arguments.append("true")
+    return arguments
+
+
+def _config_path(arguments: Sequence[str]) -> str | None:
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    reader.add_argument("-c", "--config", action="append", default=[])
+    try:
+        paths = reader.parse_known_args(arguments)[0].config
+    except argparse.ArgumentError:
+        raise ConfigError("command line: -c names no file: give a YAML file after it") from None
+    if len(paths) > 1:
+        raise ConfigError(f"command line: -c is given {len(paths)} times: keep one")
+    return paths[0] if paths else None
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse an unknown option, and say which was probably meant."""
+    for name in names:
+        if name not in OPTION_TYPES:
+            near = get_close_matches(name, [*OPTION_TYPES, *SYNONYMS], n=1)
+            meant = SYNONYMS.get(near[0], near[0]) if near else None
+            remedy = f"did you mean '{meant}'?" if meant else "--help lists all options"
+            raise ConfigError(f"'{name}' is no option; {remedy}")
+
+
+def _parse(parse: Callable[[Any], Any], source: Any) -> Any:
+    """Let jsonargparse parse, and say what it found in one line."""
+    try:
+        return parse(source)
+    except argparse.ArgumentError as error:
+        text = str(error)
+    key = re.search(r'key "(\w+)"', text)
+    value = re.search(r"(?:Got|Given) value: (.*)", text, re.DOTALL)
+    if key and value:
+        raise ConfigError(_misfit(key[1], " ".join(value[1].split())))
+    raise ConfigError(" ".join(text.split()))
+
+
+def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse what jsonargparse lets pass: null where no null is meant, and true in place of a number."""
+    for key, value in options.items():
+        kind = OPTION_TYPES.get(key)
+        if kind is not None and value is None and NoneType not in get_args(kind):
+            raise ConfigError(_misfit(key, "null"))
+        if get_origin(kind) is Literal and isinstance(value, bool):
+            raise ConfigError(_misfit(key, value))
+    return options
+
+
+def _misfit(key: str, value: Any) -> str:
+    kind = OPTION_TYPES[key]
+    choices = [
+        choice for part in (kind, *get_args(kind)) if get_origin(part) is Literal for choice in get_args(part)
+    ]
+    near = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"{key}={value} does not fit: give {_described(kind)}{hint}"
+
+
+def _described(kind: Any) -> str:
+    """A type in plain words."""
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(kind))
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_described(part) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        first, *rest = get_args(kind)
+        return f"a list of {_PLURALS[first]}, such as " + (
+            "[1, 2, 3]" if rest == [Ellipsis] else "[0.5, 1.0]"
+        )
+    return _WORDS[kind]
+
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
+_PLURALS = {int: "whole numbers", float: "numbers"}

@@ -1,0 +1,147 @@
+"""A YAML file of options: read without leniency, and MindCV's files with their own keys."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from options import ConfigError
+
+__all__ = ["load_mapping", "translate_mindcv"]
+
+# MindCV's switches for what this version does not do, with the values that mean "off": a file that leaves
+# them off means the same here, and loads.
+MINDCV_OFF: dict[str, tuple[Any, ...]] = {
+    "amp_level": ("O0",),
+    "aug_repeats": (0, 1),
+    "aug_splits": (0,),
+    "auto_augment": (None, ""),
+    "clip_grad": (False,),
+    "color_jitter": (None, 0),
+    "cutmix": (0,),
+    "dataset_download": (False,),
+    "drop_overflow_update": (False,),
+    "dynamic_loss_scale": (False,),
+    "ema": (False,),
+    "enable_modelarts": (False,),
+    "eval_shuffle": (False,),
+    "gradient_accumulation_steps": (1,),
+    "layer_decay": (None,),
+    "loss_scale_type": ("fixed",),
+    "mixup": (0,),
+    "pretrained": (False,),
+    "re_prob": (0,),
+    "reduction": ("mean",),
+    "resume_opt": (False,),
+    "val_amp_level": ("O0",),
+}
+
+# What only tunes one of these switches says nothing while the switch is off.
+MINDCV_TUNES_OFF = {
+    "amp_cast_list",
+    "clip_value",
+    "cutmix_prob",
+    "ema_decay",
+    "re_max_attempts",
+    "re_ratio",
+    "re_scale",
+    "re_value",
+}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which refuses a key given twice and reads 1e-3 as a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for (key_node, _), key in zip(node.value, keys, strict=True):
+            if not isinstance(key, str):
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is no key: keys are names")
+            if keys.count(key) > 1:
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: '{key}' is given twice: keep one")
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which PyYAML follows, wants a dot in a float: without this 1e-3 would be a text.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def load_mapping(path: str) -> dict[str, Any]:
+    """Read a YAML file that holds one flat mapping.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The mapping, in the order of the file.
+
+    Raises:
+        ConfigError: If the file is missing, unreadable, empty, no valid YAML, no mapping, or gives a key
+            twice. The message does not name the file: the caller does.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError("no such file: check the path after -c") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror}): give a readable YAML file after -c") from None
+    except UnicodeDecodeError:
+        raise ConfigError("is no UTF-8 text: give a YAML file after -c") from None
+    try:
+        mapping = yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(f"line {line}: no valid YAML ({error.problem}): mend it") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"no valid YAML ({reason}): mend it") from None
+    if mapping is None:
+        raise ConfigError("holds no option: write at least one 'key: value' line")
+    if not isinstance(mapping, dict):
+        raise ConfigError("is no mapping: write 'key: value' lines")
+    return mapping
+
+
+def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop MindCV's keys that are switched off and rename the one that has a newer name.
+
+    Args:
+        mapping: Options as they stand in the file.
+
+    Returns:
+        The same options by this project's keys.
+
+    Raises:
+        ConfigError: If the file switches on what this version does not do.
+    """
+    options = {}
+    for key, value in mapping.items():
+        if key in MINDCV_OFF:
+            off = MINDCV_OFF[key]
+            if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in off):
+                raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {off[0]}")
+        elif key not in MINDCV_TUNES_OFF:
+            options[key] = value
+    if "filter_bias_and_bn" in options:
+        options["weight_decay_filter"] = _weight_decay_filter(options)
+        del options["filter_bias_and_bn"]
+    return options
+
+
+def _weight_decay_filter(options: Mapping[str, Any]) -> str:
+    spared = options["filter_bias_and_bn"]
+    if not isinstance(spared, bool):
+        raise ConfigError(f"filter_bias_and_bn={spared} is neither true nor false: use weight_decay_filter")
+    value = "norm_and_bias" if spared else "disable"
+    if options.get("weight_decay_filter", value) != value:
+        raise ConfigError(
+            f"filter_bias_and_bn={spared} contradicts weight_decay_filter={options['weight_decay_filter']}: "
+            "keep the latter"
+        )
+    return value
