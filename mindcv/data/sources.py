@@ -1,0 +1,118 @@
+"""What every dataset is here: samples in random access, of which a MindSpore dataset yields any sequence."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import mindspore.dataset as ds
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ArraySource", "Sample", "Source", "StreamSource"]
+
+Sample = tuple[NDArray[np.uint8], Any]  # an image, and its label: an int32 scalar
+
+
+class Source(ABC):
+    """A set of labelled images that is known up front.
+
+    Attributes:
+        origin: Where it comes from, for messages.
+        classes: Name of each class, by label.
+        labels: Label of each sample, int32 of shape ``(len(self),)``.
+    """
+
+    origin: str
+    classes: Sequence[str]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def dataset(
+        self, indices: NDArray[np.int64], *, reshuffle: bool = False, num_parallel_workers: int = 1
+    ) -> Any:
+        """Samples as a MindSpore dataset.
+
+        Args:
+            indices: Samples to yield.
+            reshuffle: Draw them in a new order at each pass, instead of in the order of `indices`.
+            num_parallel_workers: Threads that read, where MindSpore reads the files itself.
+
+        Returns:
+            A dataset with the columns image (uint8: the bytes of a file, or pixels ``[H, W, C]``) and label
+            (int32, scalar).
+        """
+
+    def unreadable(self) -> list[str]:
+        """Files among those read last that cannot be decoded; none where samples are no files."""
+        return []
+
+
+class StreamSource(Source):
+    """A source whose samples Python reads.
+
+    Args:
+        origin: Where it comes from.
+        classes: Name of each class.
+        labels: Label of each sample.
+    """
+
+    def __init__(self, origin: str, classes: Sequence[str], labels: NDArray[np.int32]) -> None:
+        self.origin = origin
+        self.classes = classes
+        self.labels = labels
+
+    @abstractmethod
+    def read(self, indices: NDArray[np.int64]) -> Iterator[Sample]:
+        """Samples of the given indices, in their order."""
+
+    def dataset(
+        self, indices: NDArray[np.int64], *, reshuffle: bool = False, num_parallel_workers: int = 1
+    ) -> Any:
+        """Samples as a MindSpore dataset, see `Source.dataset`; one thread feeds it."""
+        # More than one generator worker polls with a sleep of 0.1 s: one is faster.
+        return ds.GeneratorDataset(
+            _Stream(self, indices, reshuffle),
+            column_names=["image", "label"],
+            num_parallel_workers=1,
+            python_multiprocessing=False,
+        )
+
+
+class _Stream:
+    """What a `GeneratorDataset` iterates: without `__getitem__`, MindSpore puts no sampler before it."""
+
+    def __init__(self, source: StreamSource, indices: NDArray[np.int64], reshuffle: bool) -> None:
+        self._source = source
+        self._indices = indices
+        self._rng = np.random.default_rng(ds.config.get_seed()) if reshuffle else None
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self._source.read(self._indices if self._rng is None else self._rng.permutation(self._indices))
+
+
+class ArraySource(StreamSource):
+    """Images in memory.
+
+    Args:
+        origin: Where they come from.
+        classes: Name of each class.
+        labels: Label of each image.
+        images: Pixels, uint8 of shape ``[N, H, W, C]``.
+    """
+
+    def __init__(
+        self, origin: str, classes: Sequence[str], labels: NDArray[np.int32], images: NDArray[np.uint8]
+    ) -> None:
+        super().__init__(origin, classes, labels)
+        self._images = images
+
+    def read(self, indices: NDArray[np.int64]) -> Iterator[Sample]:
+        """Images of the given indices, in their order."""
+        for index in indices:
+            yield self._images[index], self.labels[index]

@@ -1,0 +1,31 @@
+"""How many threads a pipeline may use."""
+
+import logging
+import os
+from functools import cache
+
+__all__ = ["usable_workers"]
+
+logger = logging.getLogger("mindcv.data")
+
+
+def usable_workers(asked: int | None = None) -> int:
+    """The number of worker threads to use: those asked for, but no more than this process has cores.
+
+    MindSpore refuses more workers than cores, and a recipe written for a larger machine should still run. The
+    log says once that fewer are used, because the augmentation that a seed gives depends on their number.
+
+    Args:
+        asked: Threads wanted; None takes all cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked is None or asked == cores:
+        return cores
+    if asked > cores:
+        _say_capped(asked, cores)
+    return max(1, min(asked, cores))
+
+
+@cache
+def _say_capped(asked: int, cores: int) -> None:
+    logger.warning("num_parallel_workers=%d is more than this machine's cores: using %d", asked, cores)

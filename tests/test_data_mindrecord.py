@@ -1,0 +1,105 @@
+"""MindRecord: a round trip through MindSpore's own writer."""
+
+import io
+
+import numpy as np
+import pytest
+from mindspore.mindrecord import FileWriter
+from PIL import Image
+
+from mindcv.data import Pipeline, create_dataset, create_source, create_transforms
+from mindcv.errors import UserError
+
+COUNT = 21
+LABELS = [i % 5 for i in range(COUNT)]
+
+
+def png(value):
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8), (value, value, value)).save(data, "PNG")
+    return data.getvalue()
+
+
+def write_records(path, *, image="data", label="label", label_type="int64", shards=1):
+    writer = FileWriter(str(path), shard_num=shards)
+    writer.add_schema({image: {"type": "bytes"}, label: {"type": label_type}})
+    writer.write_raw_data([{image: png(i), label: LABELS[i]} for i in range(COUNT)])
+    writer.commit()
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    root = tmp_path_factory.mktemp("records")
+    write_records(root / "train.mindrecord", shards=3)
+    write_records(root / "val.mindrecord", image="image", label_type="int32")
+    return root
+
+
+def evaluated(source, **options):
+    pipeline = Pipeline(
+        source=source, transform=create_transforms("mindrecord", 8, crop_pct=1.0), batch_size=4, **options
+    )
+    batches = list(pipeline.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True))
+    images = np.concatenate([image for image, _ in batches])
+    labels = np.concatenate([label for _, label in batches])
+    return images, labels
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_samples_come_back_with_their_labels_in_any_order(records, split):
+    source = create_source("mindrecord", records, split)
+    assert len(source) == COUNT
+    indices = np.random.default_rng(0).permutation(COUNT)
+    rows = list(source.dataset(indices).create_tuple_iterator(num_epochs=1, output_numpy=True))
+    assert [int(label) for _, label in rows] == source.labels[indices].tolist()
+    assert all(label.dtype == np.int32 for _, label in rows)
+    values = [np.asarray(Image.open(io.BytesIO(image.tobytes())))[0, 0, 0] for image, _ in rows]
+    assert [LABELS[value] for value in values] == source.labels[indices].tolist()
+    assert sorted(values) == list(range(COUNT))
+
+
+def test_a_single_file_or_a_folder_of_files_will_do(records, tmp_path):
+    assert len(create_source("mindrecord", records / "val.mindrecord", "anything")) == COUNT
+    (tmp_path / "train").mkdir()
+    write_records(tmp_path / "train" / "part.mindrecord", shards=2)
+    assert len(create_source("mindrecord", tmp_path, "train")) == COUNT
+    assert len(create_source("mindrecord", tmp_path / "train", "")) == COUNT
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_evaluation_sees_every_record_once_on_any_number_of_ranks(records, size):
+    source = create_source("mindrecord", records, "train")
+    parts = [evaluated(source, rank=rank, size=size) for rank in range(size)]
+    images = np.concatenate([images for images, _ in parts])
+    labels = np.concatenate([labels for _, labels in parts])
+    assert images.shape == (COUNT, 3, 8, 8)
+    assert sorted(images[:, 0, 0, 0]) == list(range(COUNT))
+    assert [LABELS[image[0, 0, 0]] for image in images] == labels.tolist()
+
+
+def test_classes_are_counted_from_the_labels(records):
+    assert create_source("mindrecord", records, "train").classes == ["0", "1", "2", "3", "4"]
+    assert create_dataset("mindrecord", records, "train").num_classes() == 5
+
+
+def test_a_label_beyond_the_networks_outputs_is_refused(records):
+    source = create_source("mindrecord", records, "train")
+    assert len(evaluated(source, num_classes=5)[1]) == COUNT
+    with pytest.raises(UserError, match="num_classes=4 is too small: .* has the label 4, so give 5 or more"):
+        evaluated(source, num_classes=4)
+
+
+def test_a_shuffled_dataset_is_in_a_new_order_at_each_pass(records):
+    dataset = create_dataset("mindrecord", records, "val", shuffle=True)
+    passes = dataset.create_tuple_iterator(num_epochs=2, output_numpy=True)
+    first, second = ([image.tobytes() for image, _ in passes] for _ in range(2))
+    assert first != second
+    assert sorted(first) == sorted(second)
+
+
+def test_missing_files_and_columns_are_named(records, tmp_path):
+    with pytest.raises(UserError, match="holds no MindRecord of split='test': .*test.mindrecord is expected"):
+        create_source("mindrecord", records, "test")
+    write_records(tmp_path / "train.mindrecord", label="target")
+    with pytest.raises(UserError, match="has the columns data, target: it needs 'label'"):
+        create_source("mindrecord", tmp_path, "train")
