@@ -1,0 +1,10 @@
+"""Optimizers by name: `create_optimizer`, and those that MindSpore lacks or has wrong."""
+
+from mindcv.optim.adagrad import Adagrad
+from mindcv.optim.adam import Adam, AdamW
+from mindcv.optim.factory import OPTIMIZERS, create_optimizer
+from mindcv.optim.lamb import Lamb
+from mindcv.optim.lion import Lion
+from mindcv.optim.nadam import NAdam
+
+__all__ = ["OPTIMIZERS", "Adagrad", "Adam", "AdamW", "Lamb", "Lion", "NAdam", "create_optimizer"]

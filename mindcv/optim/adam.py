@@ -1,0 +1,93 @@
+"""Adam and AdamW."""
+
+from math import log
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, ops
+
+from mindcv.optim.base import ParameterwiseOptimizer, bias_correction
+
+__all__ = ["Adam", "AdamW"]
+
+
+class Adam(ParameterwiseOptimizer):
+    r"""Adam (Kingma & Ba 2015, arXiv 1412.6980) with coupled weight decay, as `torch.optim.Adam`.
+
+    :math:`g' = g + \lambda w`, :math:`m = \beta_1 m + (1 - \beta_1) g'`,
+    :math:`v = \beta_2 v + (1 - \beta_2) g'^2`,
+    :math:`w = w - lr \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}`.
+
+    `mindspore.nn.Adam` adds epsilon before the correction of v, which for a large epsilon makes its first
+    steps far smaller.
+
+    Args:
+        params: Parameters, or groups as `mindspore.nn.Optimizer` takes them.
+        learning_rate: A number or a `LearningRateSchedule`.
+        beta1: Decay of the mean of the gradients.
+        beta2: Decay of the mean of their squares.
+        eps: Epsilon.
+        nesterov: Use :math:`\beta_1 m + (1 - \beta_1) g'` in the place of m in the last line.
+        weight_decay: The lambda above, of what no group decides.
+        loss_scale: The factor in the gradients.
+    """
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params,
+        learning_rate,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        loss_scale: float = 1.0,
+    ) -> None:
+        super().__init__(params, learning_rate, weight_decay=weight_decay, loss_scale=loss_scale)
+        if not self.decoupled:
+            self.decays = (0.0,) * self.param_length  # it is in the gradient
+        self.moment1 = self.parameters.clone(prefix="moment1", init="zeros")
+        self.moment2 = self.parameters.clone(prefix="moment2", init="zeros")
+        # Of the float32 betas that the operator works with: 1 - 0.999 differs by 1e-5 of its value.
+        self.log_beta1 = log(np.float32(beta1))
+        self.log_beta2 = log(np.float32(beta2))
+        self.beta1 = Tensor(beta1, ms.float32)
+        self.beta2 = Tensor(beta2, ms.float32)
+        self.eps = eps
+        self.adam = ops.Adam(use_nesterov=nesterov)
+
+    @ms.jit
+    def construct(self, gradients):
+        """Update the parameters with their gradients, a tuple in the same order."""
+        rates, t = self.advance()
+        correction1 = bias_correction(self.log_beta1, t)
+        correction2 = ops.sqrt(bias_correction(self.log_beta2, t))
+        update = ops.partial(
+            _update, self.adam, self.beta1, self.beta2, self.eps * correction2, correction2 / correction1
+        )
+        gradients = self.scaled(gradients) if self.decoupled else self.decayed(gradients)
+        return self.hyper_map(
+            update, rates, self.decays, self.parameters, self.moment1, self.moment2, gradients
+        )
+
+
+class AdamW(Adam):
+    r"""AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), as `torch.optim.AdamW`.
+
+    As `Adam`, but weight decay is decoupled: it stays out of the gradient, and each update starts with
+    :math:`w = (1 - lr \lambda) w`. `mindspore.nn.AdamWeightDecay` leaves out the corrections of the moments.
+    """
+
+    decoupled = True
+
+
+def _update(adam, beta1, beta2, eps, correction, rate, decay, weight, moment1, moment2, gradient):
+    if decay > 0:
+        ops.assign(weight, weight * (1 - rate * decay))
+    # The operator's own corrections are off (beta ** t is 0 for it): they are in its rate and epsilon.
+    off = Tensor(0.0, ms.float32)
+    adam(weight, moment1, moment2, off, off, rate * correction, beta1, beta2, eps, gradient)
+    return True

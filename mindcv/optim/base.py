@@ -1,0 +1,78 @@
+"""What the optimizers of this package share: a learning-rate table, and the bookkeeping of a step."""
+
+from collections.abc import Sequence
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+from mindspore.nn.learning_rate_schedule import LearningRateSchedule
+
+__all__ = ["LrTable", "ParameterwiseOptimizer", "bias_correction"]
+
+
+class LrTable(LearningRateSchedule):
+    """One learning rate a step; after the last it holds.
+
+    MindSpore's own table reads past its end (an error on CPU, anything elsewhere), and keeps its values in a
+    parameter, which a restored checkpoint would overwrite with those of another run. This one is a constant.
+
+    Args:
+        values: The rate of each step.
+    """
+
+    def __init__(self, values: Sequence[float]) -> None:
+        super().__init__()
+        self.values = Tensor(np.asarray(values, np.float32))
+        self.last = Tensor(len(values) - 1, ms.int32)
+
+    def construct(self, global_step):
+        """The rate after ``global_step`` updates, in the shape of ``global_step``."""
+        return ops.gather(self.values, ops.minimum(global_step, self.last), 0)
+
+
+class ParameterwiseOptimizer(nn.Optimizer):
+    """Base of optimizers that update each parameter by the same pure function.
+
+    A subclass keeps its state in clones of ``self.parameters`` and maps its function over parameters, states
+    and gradients in `construct`: ``self.hyper_map`` compiles 158 parameters three times faster than a loop.
+    Gradients arrive multiplied by ``loss_scale``.
+
+    Args:
+        params: Parameters, or groups as `mindspore.nn.Optimizer` takes them.
+        learning_rate: A number or a `LearningRateSchedule`.
+        weight_decay: Weight decay of what no group decides.
+        loss_scale: The factor in the gradients.
+
+    Attributes:
+        decays: The weight decay of each parameter as a number, for optimizers that decouple it.
+    """
+
+    def __init__(self, params, learning_rate, *, weight_decay: float = 0.0, loss_scale: float = 1.0) -> None:
+        super().__init__(learning_rate, params, weight_decay, loss_scale)
+        decays = self.weight_decay if self.is_group else [self.weight_decay] * self.param_length
+        # MindSpore has multiplied them by the loss scale, for `decay_weight`.
+        self.decays = tuple(
+            float(decay.asnumpy()) / loss_scale if flag else 0.0
+            for decay, flag in zip(decays, self.decay_flags, strict=True)
+        )
+
+    def advance(self):
+        """Count the update; return the learning rate of each parameter and the update's number from 1 on."""
+        lr = self.get_lr()
+        rates = lr if self.is_group_lr else (lr,) * self.param_length
+        t = (self.global_step + 1).astype(ms.float32).reshape(())
+        self.assignadd(self.global_step, self.global_step_increase_tensor)
+        return rates, t
+
+    def scaled(self, gradients):
+        """The gradients without the loss scale."""
+        return self.scale_grad(self.gradients_centralization(gradients))
+
+    def decayed(self, gradients):
+        """The gradients without the loss scale, plus weight decay times the parameter (L2, coupled)."""
+        return self.scale_grad(self.gradients_centralization(self.decay_weight(gradients)))
+
+
+def bias_correction(log_beta: float, t):
+    """``1 - beta ** t`` without cancellation: in float32 ``1 - 0.999 ** 1`` is off by 5e-5 of its value."""
+    return -ops.expm1(t * log_beta)

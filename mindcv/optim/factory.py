@@ -1,0 +1,162 @@
+"""Create an optimizer by name."""
+
+from math import inf
+from typing import Any
+
+from mindspore import nn
+
+from mindcv.errors import UserError, did_you_mean
+from mindcv.optim.adagrad import Adagrad
+from mindcv.optim.adam import Adam, AdamW
+from mindcv.optim.groups import Parameters, Rate, parameter_groups
+from mindcv.optim.lamb import Lamb
+from mindcv.optim.lion import Lion
+from mindcv.optim.nadam import NAdam
+
+__all__ = ["OPTIMIZERS", "create_optimizer"]
+
+# Each optimizer with the options that only some have.
+OPTIMIZERS: dict[str, tuple[str, ...]] = {
+    "sgd": ("dampening",),
+    "momentum": (),
+    "nesterov": (),
+    "rmsprop": ("decay",),
+    "adam": ("beta1", "beta2"),
+    "adamw": ("beta1", "beta2"),
+    "lamb": ("beta1", "beta2"),
+    "lion": ("beta1", "beta2"),
+    "adagrad": ("accum",),
+    "nadam": ("beta1", "beta2", "momentum_decay"),
+}
+
+NESTEROV = ("sgd", "momentum", "nesterov", "adam", "nadam")
+
+
+def create_optimizer(
+    model_or_params: Parameters,
+    opt: str = "adam",
+    lr: Rate = 1e-3,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    weight_decay_filter: str = "disable",
+    loss_scale: float = 1.0,
+    eps: float | None = None,
+    **kwargs: float,
+) -> nn.Optimizer:
+    r"""Create an optimizer.
+
+    With gradient g, parameter w and weight decay lambda (numbers in brackets are defaults):
+
+    * ``sgd``, ``momentum``: :math:`g' = g + \lambda w`, :math:`v = \mu v + g'`, :math:`w = w - lr\, v`.
+      ``nesterov``, or either with ``nesterov=True``: :math:`w = w - lr (g' + \mu v)`. From its second update
+      on, ``sgd`` weighs g' by 1 - ``dampening`` [0].
+    * ``rmsprop``: as in TensorFlow, epsilon [1e-10] under the root and the learning rate inside the momentum:
+      :math:`s = \rho s + (1 - \rho) g'^2` from s = 1, :math:`v = \mu v + lr\, g' / \sqrt{s + \epsilon}`,
+      :math:`w = w - v`, with rho = ``decay`` [0.9].
+    * ``adam``, ``adamw``, ``nadam``: ``beta1`` [0.9], ``beta2`` [0.999], epsilon [1e-8]; nadam's
+      ``momentum_decay`` [4e-3]. See `Adam`, `AdamW`, `NAdam`.
+    * ``lamb``: ``beta1`` [0.9], ``beta2`` [0.999], epsilon [1e-6]. See `Lamb`.
+    * ``lion``: ``beta1`` [0.9], ``beta2`` [0.99], no epsilon. See `Lion`.
+    * ``adagrad``: ``accum`` [0.1], epsilon [1e-10]. See `Adagrad`.
+
+    Weight decay is coupled, which means added to the gradient, but in adamw, lamb and lion.
+
+    Args:
+        model_or_params: Network, of which the trainable parameters are taken; or a list of parameters; or a
+            list of groups, dicts with ``params`` and, where they differ, ``lr`` and ``weight_decay``.
+        opt: Name of the optimizer.
+        lr: Learning rate, or one for each step, the last of which then holds; or MindSpore's
+            `LearningRateSchedule`.
+        weight_decay: Weight decay. A group's own replaces it, and no filter touches that.
+        momentum: The mu of sgd, momentum, nesterov and rmsprop; others do not use it.
+        nesterov: Use Nesterov's momentum, in sgd, momentum, adam and, where it is always on, nadam.
+        weight_decay_filter: ``disable`` decays every parameter; ``auto``, MindSpore's own rule, all without
+            beta or gamma in their names; ``norm_and_bias`` all but those that a normalisation layer owns and
+            the ``bias`` of any layer, whatever their names.
+        loss_scale: Factor in the gradients that the optimizer removes.
+        eps: Epsilon; None for the optimizer's default. sgd, momentum, nesterov and lion have none and accept
+            it unused, since recipes carry one key for all.
+        **kwargs: The options of one optimizer, above.
+
+    Returns:
+        An optimizer, called with the gradients in the order of its ``parameters``.
+
+    Raises:
+        UserError: An unknown name, an option the optimizer lacks, or a number out of range.
+    """
+    opt = opt.lower()
+    if opt not in OPTIMIZERS:
+        hint = did_you_mean(opt, OPTIMIZERS) or f": choose one of {', '.join(OPTIMIZERS)}"
+        raise UserError(f"opt '{opt}' is unknown{hint}")
+    _check_numbers(weight_decay=weight_decay, momentum=momentum, loss_scale=loss_scale, eps=eps)
+    _check_options(opt, kwargs)
+    nesterov = nesterov or opt == "nesterov"
+    if nesterov:
+        _check_nesterov(opt, momentum, kwargs)
+    groups, rate = parameter_groups(
+        model_or_params, lr=lr, weight_decay=weight_decay, weight_decay_filter=weight_decay_filter
+    )
+    scale: dict[str, Any] = {"loss_scale": float(loss_scale)}
+    options: dict[str, Any] = {key: float(value) for key, value in kwargs.items()}
+    epsilon: dict[str, Any] = {} if eps is None else {"eps": float(eps)}
+    mu = float(momentum)
+    match opt:
+        case "momentum" if not nesterov:
+            return nn.Momentum(groups, rate, mu, **scale)
+        case "sgd" | "momentum" | "nesterov":
+            # Not nn.Momentum, which on CPU ignores use_nesterov without a word.
+            return nn.SGD(groups, rate, mu, nesterov=nesterov, **scale, **options)
+        case "rmsprop":
+            epsilon = {"epsilon": 1e-10 if eps is None else float(eps)}
+            return nn.RMSProp(groups, rate, momentum=mu, **epsilon, **scale, **options)
+        case "adam":
+            return Adam(groups, rate, nesterov=nesterov, **epsilon, **scale, **options)
+        case "adamw":
+            return AdamW(groups, rate, **epsilon, **scale, **options)
+        case "lamb":
+            return Lamb(groups, rate, **epsilon, **scale, **options)
+        case "lion":
+            return Lion(groups, rate, **scale, **options)
+        case "adagrad":
+            return Adagrad(groups, rate, **epsilon, **scale, **options)
+        case _:
+            return NAdam(groups, rate, **epsilon, **scale, **options)
+
+
+def _check_options(opt: str, options: dict[str, float]) -> None:
+    for key in options:
+        if key not in OPTIMIZERS[opt]:
+            hint = did_you_mean(key, OPTIMIZERS[opt])
+            raise UserError(f"opt '{opt}' has no option '{key}'{hint or ': leave it out'}")
+    _check_numbers(**options)
+
+
+def _check_numbers(**values: float | None) -> None:
+    """Refuse what lies outside of the option's range, and what is not a number."""
+    ranges = {
+        "loss_scale": (1e-9, inf, "give a positive factor"),
+        "eps": (1e-30, 1.0, "give a small positive number"),
+        "momentum": (0.0, 0.99999, "give a weight from 0 to below 1"),
+        "decay": (0.0, 0.99999, "give a weight from 0 to below 1"),
+        "beta1": (1e-9, 0.9999999, "give a weight above 0 and below 1"),
+        "beta2": (1e-9, 0.9999999, "give a weight above 0 and below 1"),
+        "dampening": (0.0, 1.0, "give a part from 0 to 1"),
+    }
+    for key, value in values.items():
+        low, high, remedy = ranges.get(key, (0.0, inf, "give 0 or more"))
+        if value is not None and not (low <= value <= high and value < inf):
+            raise UserError(f"{key}={value} is out of range: {remedy}")
+
+
+def _check_nesterov(opt: str, momentum: float, options: dict[str, float]) -> None:
+    if opt not in NESTEROV:
+        raise UserError(
+            f"nesterov=True: '{opt}' has no Nesterov momentum; choose sgd, momentum, adam or nadam"
+        )
+    if opt in ("sgd", "momentum", "nesterov") and momentum == 0:
+        raise UserError(f"Nesterov's method needs a momentum, and momentum={momentum}: give one above 0")
+    if options.get("dampening"):
+        raise UserError(
+            f"Nesterov's method allows no dampening, and dampening={options['dampening']}: give 0"
+        )

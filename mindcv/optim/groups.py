@@ -1,0 +1,159 @@
+"""Which parameter gets which weight decay and which learning rate."""
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, mint, nn
+
+from mindcv.errors import UserError, did_you_mean
+from mindcv.optim.base import LrTable
+
+__all__ = ["WEIGHT_DECAY_FILTERS", "Parameters", "Rate", "parameter_groups"]
+
+Parameters = nn.Cell | Iterable[Parameter] | Iterable[dict[str, Any]]
+Rate = float | Sequence[float] | nn.Cell
+
+WEIGHT_DECAY_FILTERS = ("disable", "auto", "norm_and_bias")
+
+GROUP_KEYS = ("params", "lr", "weight_decay", "grad_centralization")
+
+NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    mint.nn.BatchNorm1d,
+    mint.nn.BatchNorm2d,
+    mint.nn.BatchNorm3d,
+    mint.nn.LayerNorm,
+    mint.nn.GroupNorm,
+)
+
+
+def parameter_groups(
+    model_or_params: Parameters, *, lr: Rate, weight_decay: float, weight_decay_filter: str
+) -> tuple[list[dict[str, Any]], float | nn.Cell]:
+    """The groups and the learning rate to give to a `mindspore.nn.Optimizer`.
+
+    Every parameter is in a group with its weight decay, because without groups MindSpore leaves out what has
+    beta or gamma in its name. The order of the parameters is that of the network or the list.
+
+    Args:
+        model_or_params: Network, or its parameters, or groups of them.
+        lr: Learning rate of what no group decides.
+        weight_decay: Weight decay of what no group decides.
+        weight_decay_filter: ``disable``, ``auto`` or ``norm_and_bias``; see `create_optimizer`.
+
+    Returns:
+        Groups, the last of which gives the order, and the learning rate.
+
+    Raises:
+        UserError: No parameter, one that is frozen or comes twice, an unknown key of a group or filter.
+    """
+    if weight_decay_filter not in WEIGHT_DECAY_FILTERS:
+        hint = did_you_mean(weight_decay_filter, WEIGHT_DECAY_FILTERS)
+        hint = hint or f": choose one of {', '.join(WEIGHT_DECAY_FILTERS)}"
+        raise UserError(f"weight_decay_filter '{weight_decay_filter}' is unknown{hint}")
+    wanted, order = _wanted_groups(model_or_params)
+    _check_parameters([parameter for group in wanted for parameter in group["params"]])
+
+    undecided = any("weight_decay" not in group for group in wanted)
+    spared: set[int] = set()
+    if weight_decay_filter == "auto":
+        names = ((id(p), p.name) for group in wanted for p in group["params"])
+        spared = {key for key, name in names if "beta" in name or "gamma" in name}
+    elif weight_decay_filter == "norm_and_bias" and isinstance(model_or_params, nn.Cell):
+        spared = _norms_and_biases(model_or_params)
+    elif weight_decay_filter == "norm_and_bias" and undecided:
+        raise UserError(
+            "weight_decay_filter 'norm_and_bias' looks at the layers and a list of parameters has none: "
+            "pass the model, or give each group its weight_decay"
+        )
+
+    rates = _rates([lr, *(group["lr"] for group in wanted if "lr" in group)])
+    learning_rate = rates.pop(0)
+    groups = []
+    for group in wanted:
+        if "lr" in group:
+            group = group | {"lr": rates.pop(0)}
+        groups += [group] if "weight_decay" in group else _split(group, spared, weight_decay)
+    return [*groups, {"order_params": order}], learning_rate
+
+
+def _wanted_groups(source: Any) -> tuple[list[dict[str, Any]], list[Parameter]]:
+    """The groups as the caller gave them, their parameters listed, and the order of all parameters."""
+    items = source.trainable_params() if isinstance(source, nn.Cell) else list(source)
+    if not any(isinstance(item, dict) for item in items):
+        return [{"params": items}], items
+    groups = []
+    order = None
+    for item in items:
+        if set(item) == {"order_params"}:
+            order = list(item["order_params"])
+            continue
+        for key in set(item) - set(GROUP_KEYS):
+            raise UserError(f"'{key}' is no key of a parameter group{did_you_mean(key, GROUP_KEYS)}")
+        groups.append(item | {"params": list(item["params"])})
+    return groups, order or [parameter for group in groups for parameter in group["params"]]
+
+
+def _check_parameters(parameters: list[Parameter]) -> None:
+    if not parameters:
+        raise UserError("the optimizer has no parameter to train: unfreeze some of the model's")
+    names = set()
+    for parameter in parameters:
+        if not parameter.requires_grad:
+            raise UserError(
+                f"parameter '{parameter.name}' is frozen and cannot be trained: pass model.trainable_params()"
+            )
+        if parameter.name in names:
+            raise UserError(
+                f"parameter '{parameter.name}' comes twice: list each parameter in one group only"
+            )
+        names.add(parameter.name)
+
+
+def _norms_and_biases(model: nn.Cell) -> set[int]:
+    """Identities of the parameters that a normalisation layer owns, or any layer as its ``bias``."""
+    return {
+        id(parameter)
+        for _, cell in model.cells_and_names()
+        for name, parameter in cell.parameters_and_names(expand=False)
+        if name == "bias" or isinstance(cell, NORMS)
+    }
+
+
+def _split(group: dict[str, Any], spared: set[int], weight_decay: float) -> list[dict[str, Any]]:
+    """The group in two, with and without weight decay; MindSpore refuses an empty one."""
+    decayed = [parameter for parameter in group["params"] if id(parameter) not in spared]
+    rest = [parameter for parameter in group["params"] if id(parameter) in spared]
+    parts = ((decayed, weight_decay), (rest, 0.0))
+    return [group | {"params": params, "weight_decay": decay} for params, decay in parts if params]
+
+
+def _rates(rates: Sequence[Rate]) -> list[float | nn.Cell]:
+    """The learning rates as MindSpore takes them: one number, or otherwise all of them as schedules.
+
+    Among schedules it would compute each plain number as ``lr + 1.0 - 1.0``: 1e-10 would become 0.
+    """
+    built = [_rate(rate) for rate in rates]
+    if len(built) == 1:
+        return built
+    return [rate if isinstance(rate, nn.Cell) else LrTable([rate]) for rate in built]
+
+
+def _rate(lr: Rate) -> float | nn.Cell:
+    if isinstance(lr, nn.Cell):
+        return lr
+    values = np.asarray(lr, np.float64)
+    if values.ndim > 1 or values.size == 0 or not np.isfinite(values).all() or (values < 0).any():
+        shown = f"lr={lr}" if isinstance(lr, Real) else "the list of learning rates"
+        raise UserError(f"{shown} is out of range: give one number of 0 or more, or one for each step")
+    return LrTable(values.tolist()) if values.ndim else float(values)

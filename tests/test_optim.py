@@ -1,0 +1,462 @@
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn
+
+from mindcv.errors import UserError
+from mindcv.optim import OPTIMIZERS, create_optimizer
+
+RATES = [0.1, 0.05, 0.02]
+START = {
+    "weight": np.linspace(-1, 1, 6).reshape(2, 3),
+    "norm.gamma": np.array([0.5, -0.3]),
+    "bias": np.array([0.0, 0.2, 0.0]),
+}
+
+
+def draw_gradients(steps=5):
+    rng = np.random.default_rng(0)
+    scales = (1.0, 0.01, 3.0, 1e-3, 1.0)[:steps]
+    return [[rng.normal(size=value.shape) * scale for value in START.values()] for scale in scales]
+
+
+def make_parameters():
+    return [Parameter(Tensor(value, ms.float32), name=name) for name, value in START.items()]
+
+
+def apply(optimizer, gradients, scale=1.0):
+    for step in gradients:
+        optimizer(tuple(Tensor(gradient * scale, ms.float32) for gradient in step))
+
+
+def values_of(parameters):
+    return [parameter.asnumpy() for parameter in parameters]
+
+
+@pytest.fixture(autouse=True)
+def mode(request):
+    before = ms.get_context("mode")
+    ms.set_context(mode=getattr(request, "param", ms.PYNATIVE_MODE))
+    yield
+    ms.set_context(mode=before)
+
+
+# --- references: float64, from the papers' and TensorFlow's formulas -------------------------------------
+# Each takes parameter w, gradient g, rate, decay, state s (a dict) and step t from 1, and returns the new w.
+
+
+def momentum_rule(*, nesterov=False, mu=0.9, dampening=0.0):
+    def rule(w, g, rate, decay, s, t):
+        g = g + decay * w
+        s["v"] = mu * s["v"] + (1 - dampening) * g if t > 1 else g
+        return w - rate * (g + mu * s["v"] if nesterov else s["v"])
+
+    return rule
+
+
+def rmsprop_rule(*, eps, mu=0.9, rho=0.9):
+    def rule(w, g, rate, decay, s, t):
+        g = g + decay * w
+        s["ms"] = rho * s.get("ms", 1.0) + (1 - rho) * g**2
+        s["mom"] = mu * s.get("mom", 0.0) + rate * g / np.sqrt(s["ms"] + eps)
+        return w - s["mom"]
+
+    return rule
+
+
+def moments(g, s, b1=0.9, b2=0.999):
+    s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
+    s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * g**2
+    return s["m"], s["v"]
+
+
+def adam_rule(*, eps=1e-8, nesterov=False, decoupled=False, b1=0.9, b2=0.999):
+    def rule(w, g, rate, decay, s, t):
+        if decoupled:
+            w = w * (1 - rate * decay)
+        else:
+            g = g + decay * w
+        m, v = moments(g, s, b1, b2)
+        m = b1 * m + (1 - b1) * g if nesterov else m
+        return w - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+
+    return rule
+
+
+def nadam_rule(*, eps=1e-8, psi=4e-3):
+    def rule(w, g, rate, decay, s, t):
+        g = g + decay * w
+        m, v = moments(g, s)
+        mu, mu_next = (0.9 * (1 - 0.5 * 0.96 ** (k * psi)) for k in (t, t + 1))
+        s["product"] = s.get("product", 1.0) * mu
+        denominator = np.sqrt(v / (1 - 0.999**t)) + eps
+        w = w - rate * (1 - mu) / (1 - s["product"]) * g / denominator
+        return w - rate * mu_next / (1 - s["product"] * mu_next) * m / denominator
+
+    return rule
+
+
+def lamb_rule(*, eps=1e-6):
+    def rule(w, g, rate, decay, s, t):
+        m, v = moments(g, s)
+        r = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + eps) + decay * w
+        w_norm, r_norm = np.linalg.norm(w), np.linalg.norm(r)
+        return w - rate * (w_norm / r_norm if w_norm > 0 and r_norm > 0 else 1.0) * r
+
+    return rule
+
+
+def lion_rule(*, b1=0.9, b2=0.99):
+    def rule(w, g, rate, decay, s, t):
+        m = s.get("m", 0.0)
+        s["m"] = b2 * m + (1 - b2) * g
+        return w - rate * (np.sign(b1 * m + (1 - b1) * g) + decay * w)
+
+    return rule
+
+
+def adagrad_rule(*, eps=1e-10, accum=0.1):
+    def rule(w, g, rate, decay, s, t):
+        g = g + decay * w
+        s["a"] = s.get("a", accum) + g**2
+        return w - rate * g / (np.sqrt(s["a"]) + eps)
+
+    return rule
+
+
+def reference(rule, gradients, rates=RATES, decays=(0.1, 0.1, 0.1)):
+    """Parameters after the steps; rates holds one list for all parameters or one for each."""
+    tables = rates if isinstance(rates[0], list) else [rates] * len(START)
+    result = []
+    for i, value in enumerate(START.values()):
+        state: dict = {}
+        for t, step in enumerate(gradients, 1):
+            rate = tables[i][min(t - 1, len(tables[i]) - 1)]
+            value = rule(value, step[i], rate, decays[i], state, t)
+        result.append(value)
+    return result
+
+
+def assert_close(parameters, expected, atol=3e-6):
+    for actual, wanted in zip(values_of(parameters), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=atol)
+
+
+CASES = {
+    "sgd": ({"opt": "sgd"}, momentum_rule()),
+    "sgd without momentum": ({"opt": "sgd", "momentum": 0.0}, momentum_rule(mu=0.0)),
+    "sgd with dampening": ({"opt": "sgd", "dampening": 0.5}, momentum_rule(dampening=0.5)),
+    "sgd nesterov": ({"opt": "sgd", "nesterov": True}, momentum_rule(nesterov=True)),
+    "momentum": ({"opt": "momentum", "momentum": 0.8}, momentum_rule(mu=0.8)),
+    "momentum nesterov": ({"opt": "momentum", "nesterov": True}, momentum_rule(nesterov=True)),
+    "nesterov": ({"opt": "nesterov"}, momentum_rule(nesterov=True)),
+    "rmsprop": ({"opt": "rmsprop", "eps": 1e-3}, rmsprop_rule(eps=1e-3)),
+    "rmsprop decay": (
+        {"opt": "rmsprop", "momentum": 0.5, "decay": 0.8},
+        rmsprop_rule(eps=1e-10, mu=0.5, rho=0.8),
+    ),
+    "adam": ({"opt": "adam"}, adam_rule()),
+    "adam eps": ({"opt": "adam", "eps": 0.1}, adam_rule(eps=0.1)),
+    "adam nesterov": ({"opt": "adam", "nesterov": True}, adam_rule(nesterov=True)),
+    "adamw": ({"opt": "adamw"}, adam_rule(decoupled=True)),
+    "adamw betas": ({"opt": "adamw", "beta1": 0.8, "beta2": 0.9}, adam_rule(decoupled=True, b1=0.8, b2=0.9)),
+    "lamb": ({"opt": "lamb"}, lamb_rule()),
+    "lamb eps": ({"opt": "lamb", "eps": 0.1}, lamb_rule(eps=0.1)),
+    "lion": ({"opt": "lion"}, lion_rule()),
+    "adagrad": ({"opt": "adagrad"}, adagrad_rule()),
+    "adagrad eps": ({"opt": "adagrad", "eps": 0.1, "accum": 0.0}, adagrad_rule(eps=0.1, accum=0.0)),
+    "nadam": ({"opt": "nadam"}, nadam_rule()),
+    "nadam eps": ({"opt": "nadam", "eps": 0.1, "momentum_decay": 1.0}, nadam_rule(eps=0.1, psi=1.0)),
+}
+
+
+def test_the_cases_cover_every_optimizer():
+    assert {options["opt"] for options, _ in CASES.values()} == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "case"),
+    [(ms.PYNATIVE_MODE, case) for case in CASES] + [(ms.GRAPH_MODE, opt) for opt in OPTIMIZERS],
+    indirect=["mode"],
+)
+def test_five_steps_follow_the_formula_and_the_rate_table_holds_its_last_value(case):
+    options, rule = CASES[case]
+    parameters = make_parameters()
+    optimizer = create_optimizer(parameters, lr=RATES, weight_decay=0.1, **options)
+    gradients = draw_gradients()
+    apply(optimizer, gradients)
+    assert_close(parameters, reference(rule, gradients))
+    assert optimizer.global_step.asnumpy().tolist() == [5]
+
+
+@pytest.mark.parametrize("opt", OPTIMIZERS)
+def test_loss_scale_filter_and_a_rate_for_each_group_work_together(opt):
+    options, rule = CASES[opt] if opt != "rmsprop" else ({"opt": opt, "eps": 1e-3}, rmsprop_rule(eps=1e-3))
+    weight, gamma, bias = parameters = make_parameters()
+    groups = [
+        {"params": [bias], "lr": [0.5, 0.4], "weight_decay": 0.05},
+        {"params": [weight, gamma]},
+        {"order_params": parameters},
+    ]
+    optimizer = create_optimizer(
+        groups, lr=0.01, weight_decay=0.1, weight_decay_filter="auto", loss_scale=256.0, **options
+    )
+    assert [parameter.name for parameter in optimizer.parameters] == list(START)
+    gradients = draw_gradients(steps=3)
+    apply(optimizer, gradients, scale=256.0)
+    assert_close(
+        parameters,
+        reference(rule, gradients, rates=[[0.01], [0.01], [0.5, 0.4]], decays=(0.1, 0.0, 0.05)),
+    )
+
+
+@pytest.mark.parametrize("opt", OPTIMIZERS)
+def test_restored_state_continues_as_if_never_interrupted(opt):
+    gradients = draw_gradients()
+    whole = make_parameters()
+    apply(create_optimizer(whole, opt, lr=RATES, weight_decay=0.1), gradients)
+
+    first = make_parameters()
+    saved_optimizer = create_optimizer(first, opt, lr=RATES, weight_decay=0.1)
+    apply(saved_optimizer, gradients[:2])
+    saved = {parameter.name: parameter.asnumpy() for parameter in saved_optimizer.get_parameters()}
+    second = make_parameters()
+    resumed = create_optimizer(second, opt, lr=RATES, weight_decay=0.1)
+    state = {parameter.name: parameter for parameter in resumed.get_parameters()}
+    assert state.keys() == saved.keys()
+    assert not [name for name in state if "learning_rate" in name]
+    for name, value in saved.items():
+        state[name].set_data(Tensor(value))
+    apply(resumed, gradients[2:])
+    for actual, expected in zip(values_of(second), values_of(whole), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_state_is_named_after_the_moment_and_the_parameter():
+    names = {p.name for p in create_optimizer(make_parameters(), "adamw", lr=RATES).get_parameters()}
+    moments_of = {f"{moment}.{name}" for moment in ("moment1", "moment2") for name in START}
+    assert names == {"global_step", *START, *moments_of}
+
+
+@pytest.mark.parametrize("opt", ["rmsprop", "adamw"])
+def test_a_compiled_training_step_updates_the_network_and_its_rate(opt):
+    net = nn.Dense(3, 2, weight_init=Tensor(START["weight"], ms.float32), bias_init="zeros")
+    optimizer = create_optimizer(net, opt, lr=RATES, eps=1e-3, weight_decay=0.1)
+
+    def loss_of(x):
+        return (net(x) ** 2).sum()
+
+    gradient_of = ms.value_and_grad(loss_of, None, optimizer.parameters)
+
+    @ms.jit
+    def train(x):
+        loss, gradients = gradient_of(x)
+        optimizer(gradients)
+        return loss
+
+    x = np.array([[1.0, -2.0, 0.5]])
+    weight, bias = START["weight"], np.zeros(2)
+    rule = {"rmsprop": rmsprop_rule(eps=1e-3), "adamw": adam_rule(eps=1e-3, decoupled=True)}[opt]
+    states = ({}, {})
+    for t in range(1, 5):
+        loss = train(Tensor(x, ms.float32))
+        out = x @ weight.T + bias
+        assert float(loss.asnumpy()) == pytest.approx((out**2).sum(), rel=1e-4)
+        rate = RATES[min(t, 3) - 1]
+        weight = rule(weight, 2 * out.T @ x, rate, 0.1, states[0], t)
+        bias = rule(bias, 2 * out[0], rate, 0.1, states[1], t)
+    assert_close([net.weight, net.bias], [weight, bias], atol=1e-5)
+
+
+# --- learning rates --------------------------------------------------------------------------------------
+
+
+def test_a_single_rate_is_a_parameter_that_can_be_set():
+    parameters = make_parameters()
+    optimizer = create_optimizer(parameters, "sgd", lr=0.1, momentum=0.0)
+    ms.ops.assign(optimizer.learning_rate, Tensor(0.5, ms.float32))
+    gradients = draw_gradients(steps=1)
+    apply(optimizer, gradients)
+    assert_close(parameters, reference(momentum_rule(mu=0.0), gradients, [0.5], (0.0, 0.0, 0.0)))
+
+
+def test_mindspores_own_schedule_is_taken_as_it_is():
+    parameters = make_parameters()
+    schedule = nn.ExponentialDecayLR(learning_rate=0.1, decay_rate=0.5, decay_steps=1)
+    optimizer = create_optimizer(parameters, "sgd", lr=schedule, momentum=0.0)
+    gradients = draw_gradients(steps=3)
+    apply(optimizer, gradients)
+    assert_close(parameters, reference(momentum_rule(mu=0.0), gradients, [0.1, 0.05, 0.025], (0.0, 0.0, 0.0)))
+
+
+def test_a_tiny_rate_of_one_group_survives_beside_a_table():
+    weight, gamma, bias = parameters = make_parameters()
+    groups = [{"params": [weight], "lr": 1e-10}, {"params": [gamma, bias]}]
+    optimizer = create_optimizer(groups, "sgd", lr=RATES, momentum=0.0)
+    gradients = [[np.full(value.shape, 1e10) for value in START.values()]]
+    apply(optimizer, gradients)
+    np.testing.assert_allclose(weight.asnumpy(), START["weight"] - 1, atol=1e-6)
+    assert [parameter.name for parameter in parameters] == [p.name for p in optimizer.parameters]
+
+
+@pytest.mark.parametrize(
+    ("lr", "shown"),
+    [(-0.1, "lr=-0.1"), (float("nan"), "lr=nan"), ([], "the list of"), ([0.1, -1.0], "the list of")],
+)
+def test_an_impossible_rate_is_refused(lr, shown):
+    with pytest.raises(
+        UserError, match=f"^{shown}.* is out of range|^{shown} learning rates is out of range"
+    ):
+        create_optimizer(make_parameters(), lr=lr)
+
+
+# --- weight decay ----------------------------------------------------------------------------------------
+
+
+class Block(nn.Cell):
+    """A layer whose names mislead: a norm without a norm's names, and weights with them."""
+
+    def __init__(self):
+        super().__init__()
+        self.gamma_proj = nn.Dense(3, 3)
+        self.beta_bias_embed = Parameter(Tensor(np.ones((3, 3)), ms.float32))
+        self.scale_step = nn.LayerNorm([3])
+        self.conv = nn.Conv2d(3, 3, 1, has_bias=True)
+        self.bn = nn.BatchNorm2d(3)
+
+
+class Net(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.first = Block()
+        self.volume = nn.BatchNorm3d(3)
+        self.frozen = nn.Dense(3, 3)
+        for parameter in self.frozen.get_parameters():
+            parameter.requires_grad = False
+
+
+def decays_of(optimizer):
+    return {
+        parameter.name: float(decay.asnumpy())
+        for parameter, decay in zip(optimizer.parameters, optimizer.weight_decay, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "spared"),
+    [
+        ("disable", set()),
+        (
+            "auto",
+            {
+                "first.gamma_proj.weight",
+                "first.gamma_proj.bias",
+                "first.beta_bias_embed",
+                "first.scale_step.gamma",
+                "first.scale_step.beta",
+                "first.bn.gamma",
+                "first.bn.beta",
+                "volume.bn2d.gamma",
+                "volume.bn2d.beta",
+            },
+        ),
+        (
+            "norm_and_bias",
+            {
+                "first.gamma_proj.bias",
+                "first.scale_step.gamma",
+                "first.scale_step.beta",
+                "first.conv.bias",
+                "first.bn.gamma",
+                "first.bn.beta",
+                "volume.bn2d.gamma",
+                "volume.bn2d.beta",
+            },
+        ),
+    ],
+)
+def test_a_filter_spares_exactly_its_parameters_in_the_networks_order(name, spared):
+    net = Net()
+    optimizer = create_optimizer(net, "momentum", lr=0.1, weight_decay=0.5, weight_decay_filter=name)
+    names = [parameter.name for parameter in net.trainable_params()]
+    assert decays_of(optimizer) == {key: 0.0 if key in spared else 0.5 for key in names}
+    assert [parameter.name for parameter in optimizer.parameters] == names
+    assert spared <= set(names)
+
+
+def test_renamed_parameters_are_still_found_by_their_owner():
+    net = Block()
+    for i, parameter in enumerate(net.get_parameters()):
+        parameter.name = f"p{i}"
+    net.conv.weight.name = "bias.gamma.beta"
+    optimizer = create_optimizer(net, lr=0.1, weight_decay=0.5, weight_decay_filter="norm_and_bias")
+    decays = decays_of(optimizer)
+    assert decays["bias.gamma.beta"] == 0.5
+    assert decays[net.scale_step.gamma.name] == decays[net.bn.beta.name] == decays[net.conv.bias.name] == 0.0
+
+
+def test_norm_and_bias_on_a_list_is_refused_unless_the_groups_decide():
+    with pytest.raises(UserError, match="pass the model, or give each group its weight_decay"):
+        create_optimizer(make_parameters(), weight_decay_filter="norm_and_bias")
+    weight, gamma, bias = make_parameters()
+    groups = [{"params": [weight], "weight_decay": 0.25}, {"params": [gamma, bias], "weight_decay": 0.0}]
+    optimizer = create_optimizer(groups, weight_decay=0.5, weight_decay_filter="norm_and_bias")
+    assert decays_of(optimizer) == {"weight": 0.25, "norm.gamma": 0.0, "bias": 0.0}
+
+
+# --- mistakes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"opt": "rmsprob"}, "opt 'rmsprob' is unknown; did you mean 'rmsprop'?"),
+        ({"opt": "zzz"}, "opt 'zzz' is unknown: choose one of sgd, momentum, nesterov, rmsprop, "),
+        (
+            {"opt": "sgd", "nesterov": True, "momentum": 0.0},
+            "Nesterov's method needs a momentum, and momentum=0.0",
+        ),
+        ({"opt": "nesterov", "momentum": 0.0}, "Nesterov's method needs a momentum, and momentum=0.0"),
+        ({"opt": "sgd", "nesterov": True, "dampening": 0.1}, "Nesterov's method allows no dampening"),
+        ({"opt": "lion", "nesterov": True}, "'lion' has no Nesterov momentum; choose sgd"),
+        ({"opt": "adam", "beta3": 0.1}, "opt 'adam' has no option 'beta3'; did you mean 'beta"),
+        ({"opt": "momentum", "layer_decay": 0.1}, "opt 'momentum' has no option 'layer_decay': leave it out"),
+        ({"opt": "adam", "beta1": 1.0}, "beta1=1.0 is out of range"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0 is out of range: give 0 or more"),
+        ({"momentum": 1.0}, "momentum=1.0 is out of range"),
+        ({"loss_scale": 0.0}, "loss_scale=0.0 is out of range"),
+        ({"eps": float("nan")}, "eps=nan is out of range"),
+        ({"weight_decay_filter": "norm"}, "weight_decay_filter 'norm' is unknown"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(options, message):
+    with pytest.raises(UserError) as caught:
+        create_optimizer(make_parameters(), **options)
+    assert str(caught.value).startswith(message) or message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("opt", ["sgd", "momentum", "nesterov", "lion"])
+def test_an_epsilon_is_accepted_by_optimizers_without_one(opt):
+    gradients = draw_gradients(steps=2)
+    results = []
+    for eps in (None, 0.5):
+        parameters = make_parameters()
+        apply(create_optimizer(parameters, opt, lr=0.1, eps=eps), gradients)
+        results.append(np.concatenate([value.ravel() for value in values_of(parameters)]))
+    np.testing.assert_array_equal(*results)
+
+
+def test_parameters_that_cannot_be_trained_are_refused():
+    net = Net()
+    with pytest.raises(UserError, match=r"'frozen\.weight' is frozen and cannot be trained"):
+        create_optimizer(net.frozen.get_parameters())
+    with pytest.raises(UserError, match="no parameter to train"):
+        create_optimizer(net.frozen)
+    weight, *_ = make_parameters()
+    with pytest.raises(UserError, match="'weight' comes twice"):
+        create_optimizer([{"params": [weight]}, {"params": [weight]}])
+    with pytest.raises(
+        UserError, match="'weight_decai' is no key of a parameter group; did you mean 'weight_decay'"
+    ):
+        create_optimizer([{"params": [weight], "weight_decai": 0.1}])
