@@ -1,0 +1,20 @@
+"""Training and evaluation of networks that others have built."""
+
+from mindcv.engine.checkpoint import CheckpointManager, training_state
+from mindcv.engine.evaluate import Evaluation, evaluate
+from mindcv.engine.history import EpochResult, History
+from mindcv.engine.step import EvalStep, Normalized, TrainStep
+from mindcv.engine.trainer import Trainer
+
+__all__ = [
+    "CheckpointManager",
+    "EpochResult",
+    "EvalStep",
+    "Evaluation",
+    "History",
+    "Normalized",
+    "TrainStep",
+    "Trainer",
+    "evaluate",
+    "training_state",
+]

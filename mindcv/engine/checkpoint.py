@@ -1,0 +1,121 @@
+"""Which checkpoints of a training run are written, what they hold, and which are kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any, Literal
+
+from mindspore import Parameter, Tensor, nn
+
+from mindcv.errors import UserError
+from mindcv.serialization import write_checkpoint
+
+__all__ = ["CheckpointManager", "training_state"]
+
+
+def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, Parameter | Tensor]:
+    """Every tensor that training changes: the network's by their own names, the optimizer's with a prefix.
+
+    Args:
+        network: The bare network; its parameters are a checkpoint's weights.
+        optimizer: Its step counter and moments are what a resumed run also needs.
+    """
+    weights = network.parameters_dict()
+    state = {name: p for name, p in optimizer.parameters_dict().items() if name not in weights}
+    return {**weights, **{f"optimizer.{name}": parameter for name, parameter in state.items()}}
+
+
+@dataclass(frozen=True)
+class _Saved:
+    path: Path
+    score: float
+
+
+class CheckpointManager:
+    """Writes a numbered checkpoint now and then, keeps the wanted number of them, and always the best one.
+
+    Args:
+        folder: Receives the files; made if missing.
+        name: Start of the files' names, usually the model's.
+        tensors: What to save, such as `training_state` returns.
+        metadata: What every checkpoint says beside its epoch and score: the config and the classes.
+        interval: Epochs between two numbered checkpoints; the last epoch is always saved.
+        policy: Keep the newest or the best ones.
+        keep: How many numbered checkpoints are kept; with 0 none is written.
+
+    Raises:
+        UserError: If the folder cannot be made or written to.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        name: str,
+        tensors: Mapping[str, Parameter | Tensor],
+        metadata: Mapping[str, Any],
+        *,
+        interval: int = 1,
+        policy: Literal["latest_k", "top_k"] = "latest_k",
+        keep: int = 10,
+    ) -> None:
+        self.folder = Path(folder)
+        self.name = name
+        self.tensors = tensors
+        self.metadata = metadata
+        self.interval = interval
+        self.policy = policy
+        self.keep = keep
+        self.saved: list[_Saved] = []
+        self.best_score = float("-inf")
+        prepare_folder(self.folder)
+
+    @property
+    def best_path(self) -> Path:
+        """The file of the best checkpoint."""
+        return self.folder / f"{self.name}_best.ckpt"
+
+    def after_epoch(self, epoch: int, step: int, *, score: float | None, last: bool) -> None:
+        """Save what this epoch deserves.
+
+        Args:
+            epoch: Epochs finished so far.
+            step: Optimizer steps finished so far.
+            score: Top-1 accuracy of the validation after this epoch, if there was one.
+            last: Whether training ends here.
+        """
+        # An epoch without a validation, or with a broken one, ranks behind all others.
+        rank = float("-inf") if score is None or isnan(score) else score
+        metadata = {**self.metadata, "epoch": epoch, "step": step, "top1": score}
+        if self.keep and (last or epoch % self.interval == 0):
+            path = self.folder / f"{self.name}-{epoch}.ckpt"
+            write_checkpoint(path, self.tensors, metadata)
+            self.saved.append(_Saved(path, rank))
+            self._drop_surplus()
+        if rank > self.best_score:
+            write_checkpoint(self.best_path, self.tensors, metadata)
+            self.best_score = rank
+
+    def _drop_surplus(self) -> None:
+        if len(self.saved) > self.keep:
+            # Of equal scores the oldest goes, and without scores so does the oldest.
+            worst = min(self.saved, key=lambda s: s.score) if self.policy == "top_k" else self.saved[0]
+            self.saved.remove(worst)
+            worst.path.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder for a run's output.
+
+    Raises:
+        UserError: If it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"ckpt_save_dir={folder} cannot be written ({error.strerror}): choose another one"
+        ) from None

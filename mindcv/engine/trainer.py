@@ -1,0 +1,191 @@
+"""The training loop: MindSpore's `Model.train`, and after each epoch validation, checkpoint and record."""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from time import perf_counter
+from typing import Any, Protocol
+
+import mindspore as ms
+from mindspore import Tensor, nn
+from tqdm import tqdm
+
+from mindcv.engine.checkpoint import CheckpointManager
+from mindcv.engine.evaluate import Evaluation
+from mindcv.engine.history import EpochResult, History
+from mindcv.errors import UserError
+
+__all__ = ["Trainer", "TrainingData"]
+
+
+class TrainingData(Protocol):
+    """Where the batches come from."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a step on one device."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of devices."""
+        ...
+
+    def epoch(self, epoch: int) -> Any:
+        """A MindSpore dataset with the batches of one epoch, counted from 0."""
+        ...
+
+    def epochs(self, first: int, last: int) -> Any:
+        """A MindSpore dataset with the batches of the epochs from `first` up to, not including, `last`."""
+        ...
+
+    def explain(self, error: Exception) -> Exception:
+        """What to raise in place of an error that came out of a dataset."""
+        ...
+
+
+class Trainer(ms.Callback):
+    """Trains, and watches its own training as a callback of MindSpore's `Model`.
+
+    Args:
+        step: A `TrainStep`.
+        data: The training images.
+        epochs: Epochs in total.
+        learning_rates: The schedule, one value a step; the optimizer has its own copy, this one is shown.
+        validate: Scores the network on the validation images.
+        val_interval: Epochs between two validations; after the last epoch there is always one.
+        checkpoints: Saves the network; None on a rank that writes nothing.
+        history: Keeps the results; None on a rank that reports nothing.
+        log_interval: Steps between two readings of the loss from the device.
+        sink: Let the device fetch its data itself. One dataset then serves the whole run, because a new one
+            would be compiled anew; without sink every epoch has its own, which depends on nothing before it.
+    """
+
+    def __init__(
+        self,
+        step: nn.Cell,
+        data: TrainingData,
+        *,
+        epochs: int,
+        learning_rates: Sequence[float],
+        validate: Callable[[], Evaluation] | None = None,
+        val_interval: int = 1,
+        checkpoints: CheckpointManager | None = None,
+        history: History | None = None,
+        log_interval: int = 100,
+        sink: bool = False,
+    ) -> None:
+        super().__init__()
+        self.step = step
+        self.data = data
+        self.epochs = epochs
+        self.learning_rates = learning_rates
+        self.validate = validate
+        self.val_interval = val_interval
+        self.checkpoints = checkpoints
+        self.history = history
+        self.log_interval = log_interval
+        self.sink = sink
+        self._losses: list[float] = []
+        self._unread: list[Tensor] = []
+
+    def fit(self, first_epoch: int = 0) -> None:
+        """Train until `epochs` epochs are done.
+
+        Args:
+            first_epoch: Epochs that are done already.
+
+        Raises:
+            UserError: If the loss is no longer a finite number, or an image cannot be read.
+        """
+        model = ms.Model(self.step)
+        try:
+            if self.sink:
+                run, steps = self.data.epochs(first_epoch, self.epochs), self.data.steps_per_epoch
+                model.train(self.epochs, run, [self], True, sink_size=steps, initial_epoch=first_epoch)
+                return
+            for epoch in range(first_epoch, self.epochs):
+                model.train(epoch + 1, self.data.epoch(epoch), [self], False, initial_epoch=epoch)
+        except RuntimeError as error:
+            raise self.data.explain(error) from error
+
+    def on_train_epoch_begin(self, run_context: Any) -> None:
+        """Start the clock and the progress bar."""
+        self.epoch: int = run_context.original_args().cur_epoch_num
+        self._losses.clear()
+        self._unread.clear()
+        self._started = perf_counter()
+        self._bar = tqdm(
+            total=self.data.steps_per_epoch,
+            desc=f"epoch {self.epoch}/{self.epochs}",
+            unit="step",
+            leave=False,
+            disable=True if self.history is None else None,  # None: only where there is a terminal
+        )
+
+    def on_train_step_end(self, run_context: Any) -> None:
+        """Move the progress bar, and now and then read the losses."""
+        self._unread.append(run_context.original_args().net_outputs)
+        steps = self.data.steps_per_epoch if self.sink else 1
+        self._bar.update(steps)
+        if len(self._unread) * steps >= self.log_interval:
+            self._read_losses()
+
+    def on_train_epoch_end(self, run_context: Any) -> None:
+        """Validate, save and record."""
+        self._read_losses()
+        self._bar.close()
+        train_seconds = perf_counter() - self._started
+        validation = self._validation()
+        steps = self.data.steps_per_epoch
+        result = EpochResult(
+            epoch=self.epoch,
+            step=self.epoch * steps,
+            lr=self.learning_rates[self.epoch * steps - 1],
+            train_loss=sum(self._losses) / len(self._losses),
+            train_seconds=train_seconds,
+            images_per_second=steps * self.data.batch_size * self.data.size / train_seconds,
+            validation=validation,
+            val_seconds=perf_counter() - self._started - train_seconds,
+        )
+        if self.checkpoints is not None:
+            score = None if validation is None else validation.top1_accuracy
+            self.checkpoints.after_epoch(
+                result.epoch, result.step, score=score, last=self.epoch == self.epochs
+            )
+        if self.history is not None:
+            self.history.add(result)
+            tqdm.write(f"epoch {self.epoch}/{self.epochs}  {result}")
+
+    def _validation(self) -> Evaluation | None:
+        due = self.epoch == self.epochs or self.epoch % self.val_interval == 0
+        if self.validate is None or not due:
+            return None
+        try:
+            return self.validate()
+        finally:
+            self.step.set_train(True)
+
+    def _read_losses(self) -> None:
+        """Fetch the losses since the last reading; reading each at once would stop the device each time."""
+        for loss in self._unread:
+            self._losses.append(float(loss.asnumpy()))
+            if not isfinite(self._losses[-1]):
+                self._stop_for(self._losses[-1])
+        self._unread.clear()
+        if self._losses:
+            step = (self.epoch - 1) * self.data.steps_per_epoch + len(self._losses)
+            self._bar.set_postfix(loss=f"{self._losses[-1]:.3f}", lr=f"{self.learning_rates[step - 1]:.3g}")
+
+    def _stop_for(self, loss: float) -> None:
+        self._bar.close()
+        step = (self.epoch - 1) * self.data.steps_per_epoch + len(self._losses)
+        rate = self.learning_rates[step - 1]
+        raise UserError(
+            f"the loss is {loss} at step {step} (epoch {self.epoch}, lr={rate:.3g}): "
+            "lower lr or lengthen warmup_epochs"
+        )

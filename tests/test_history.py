@@ -1,0 +1,118 @@
+"""The table and the curve of a training run."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mindcv.engine import EpochResult, Evaluation, History
+
+HEADER = [
+    "epoch",
+    "step",
+    "lr",
+    "train_loss",
+    "val_loss",
+    "top1",
+    "top5",
+    "train_seconds",
+    "val_seconds",
+    "images_per_second",
+]
+
+
+def result(epoch: int, top1: int | None = None) -> EpochResult:
+    validation = None
+    if top1 is not None:
+        validation = Evaluation(images=360, top1=top1, top5=355, loss_sum=450.0)
+    return EpochResult(
+        epoch=epoch,
+        step=22 * epoch,
+        lr=0.05 / 3**epoch,
+        train_loss=2.0 / 3,
+        train_seconds=12.345,
+        images_per_second=114.16,
+        validation=validation,
+        val_seconds=1.5 if validation else 0.0,
+    )
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_table_has_a_row_an_epoch_and_is_whole_after_each(tmp_path):
+    history = History(tmp_path)
+    history.add(result(1, top1=354))
+    first = [
+        "1",
+        "22",
+        "0.016666667",
+        "0.666667",
+        "1.250000",
+        "0.983333",
+        "0.986111",
+        "12.35",
+        "1.50",
+        "114.2",
+    ]
+    assert rows(tmp_path / "history.csv") == [HEADER, first]
+    history.add(result(2))
+    second = ["2", "44", "0.0055555556", "0.666667", "", "", "", "12.35", "", "114.2"]
+    assert rows(tmp_path / "history.csv") == [HEADER, first, second]
+
+
+def test_a_small_learning_rate_keeps_its_digits(tmp_path):
+    history = History(str(tmp_path))
+    history.add(EpochResult(epoch=1, step=1, lr=1e-10, train_loss=1, train_seconds=1, images_per_second=1))
+    assert rows(tmp_path / "history.csv")[1][2] == "1e-10"
+
+
+@pytest.mark.parametrize("scores", [[None], [None, None], [350], [None, 340, None, 354]])
+def test_the_curve_is_a_png_drawn_anew_each_epoch(tmp_path, scores):
+    history = History(tmp_path)
+    drawn = set()
+    for epoch, score in enumerate(scores, 1):
+        history.add(result(epoch, score))
+        content = (tmp_path / "curve.png").read_bytes()
+        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        drawn.add(content)
+    assert len(drawn) == len(scores)
+    with Image.open(tmp_path / "curve.png") as image:
+        image.load()
+        assert image.size == (900, 360)
+        assert image.getextrema()[0] == (0, 255)  # something is drawn on white
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.png", "history.csv"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([], None),
+        ([None, None], None),
+        ([0], 1),
+        ([340, 354, 350], 2),
+        ([None, 340, 340], 2),
+        ([350, None], 1),
+    ],
+)
+def test_the_best_epoch_is_the_first_with_the_highest_top_1(tmp_path, scores, best):
+    history = History(tmp_path)
+    history.results = [result(epoch, score) for epoch, score in enumerate(scores, 1)]
+    assert (history.best and history.best.epoch) == best
+
+
+def test_the_summary_names_time_best_epoch_and_files(tmp_path):
+    history = History(tmp_path)
+    history.results = [result(1, 340), result(2, 354), result(3)]
+    assert history.summary() == (
+        "3 epochs in 40 s\n"
+        "best epoch 2: top-1 0.9833  top-5 0.9861  loss 1.2500\n"
+        f"curve: {tmp_path}/curve.png   table: {tmp_path}/history.csv"
+    )
+    history.results = [result(1), result(2)]
+    assert history.summary() == (
+        f"2 epochs in 25 s\ncurve: {tmp_path}/curve.png   table: {tmp_path}/history.csv"
+    )

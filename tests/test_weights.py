@@ -1,0 +1,155 @@
+"""Weights from a file into a network: all of them, in place, or an explanation."""
+
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn
+
+from mindcv.engine import TrainStep, training_state
+from mindcv.errors import UserError
+from mindcv.models.weights import load_weights
+from mindcv.serialization import write_checkpoint
+
+REMEDY = "choose the model, num_classes and in_channels that the file was made with"
+
+
+@pytest.fixture(autouse=True)
+def _pynative():
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    yield
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "model.ckpt"
+
+
+class Net(nn.Cell):
+    """A convolution, a normalisation and a classifier: 7 parameters, two of them statistics."""
+
+    def __init__(self, classes: int = 3, channels: int = 2) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.classifier = nn.Dense(4, classes)
+
+    def construct(self, images: Tensor) -> Tensor:
+        return self.classifier(self.norm(self.conv(images)).mean(axis=(2, 3)))
+
+
+def with_values(seed: int) -> Net:
+    """A network with every parameter, statistics included, drawn anew."""
+    rng = np.random.default_rng(seed)
+    network = Net()
+    for parameter in network.get_parameters():
+        parameter.set_data(Tensor(rng.uniform(0.5, 1.5, parameter.shape), parameter.dtype))
+    return network
+
+
+def values(network: nn.Cell) -> dict[str, np.ndarray]:
+    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
+
+
+def assert_same(network: nn.Cell, other: nn.Cell) -> None:
+    mine, others = values(network), values(other)
+    assert list(mine) == list(others)
+    for name, array in mine.items():
+        np.testing.assert_array_equal(array, others[name], err_msg=name)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    rng = np.random.default_rng(0)
+    return Tensor(rng.standard_normal((4, 2, 5, 5), np.float32)), Tensor([0, 1, 2, 0], ms.int32)
+
+
+def train_step(network: nn.Cell) -> TrainStep:
+    return TrainStep(network, nn.CrossEntropyLoss(), nn.SGD(network.trainable_params(), 0.5)).set_train()
+
+
+def message(network: nn.Cell, path: Path) -> str:
+    before = values(network)
+    with pytest.raises(UserError) as caught:
+        load_weights(network, path)
+    for name, array in values(network).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    return str(caught.value)
+
+
+def test_every_parameter_is_loaded_statistics_included(path):
+    source, target = with_values(1), with_values(2)
+    write_checkpoint(path, source.parameters_dict(), {})
+    load_weights(target, str(path))
+    assert_same(target, source)
+    assert len(values(target)) == 7
+    np.testing.assert_array_equal(target(batch()[0]).asnumpy(), source(batch()[0]).asnumpy())
+
+
+def test_weights_that_mindspore_saved_are_loaded(path):
+    source, target = with_values(1), with_values(2)
+    ms.save_checkpoint(source, str(path))
+    load_weights(target, path)
+    assert_same(target, source)
+
+
+def test_the_state_of_an_optimizer_in_the_file_is_not_loaded(path):
+    source, target = with_values(1), with_values(2)
+    optimizer = nn.Momentum(source.trainable_params(), 0.1, 0.9)
+    write_checkpoint(path, training_state(source, optimizer), {})
+    load_weights(target, path)
+    assert_same(target, source)
+
+
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+def test_a_network_that_has_run_uses_its_new_weights_and_trains_on_from_them(path, mode):
+    source, images, labels = with_values(1), *batch()
+    write_checkpoint(path, source.parameters_dict(), {})
+    ms.set_context(mode=mode)
+    target = with_values(2)
+    step = train_step(target)
+    for _ in range(2):
+        step(images, labels)
+    target.set_train(False)(images)
+    load_weights(target, path)
+    assert_same(target, source)
+    np.testing.assert_array_equal(target(images).asnumpy(), source.set_train(False)(images).asnumpy())
+
+    fresh = with_values(1)
+    losses = [float(one(images, labels)) for one in (step.set_train(), train_step(fresh))]
+    assert losses[0] == losses[1]
+    assert_same(target, fresh)
+
+
+def test_values_take_the_type_of_the_parameter(path):
+    source, target = nn.Dense(2, 2), nn.Dense(2, 2)
+    halves = {p.name: Parameter(p.astype(ms.float16), name=p.name) for p in source.get_parameters()}
+    write_checkpoint(path, halves, {})
+    load_weights(target, path)
+    assert target.weight.dtype == ms.float32
+    np.testing.assert_array_equal(target.weight.asnumpy(), halves["weight"].asnumpy().astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("network", "difference"),
+    [
+        (Net(classes=5), "'classifier.weight' has shape (3, 4), and (5, 4) in the network"),
+        (Net(channels=1), "'conv.weight' has shape (4, 2, 1, 1), and (4, 1, 1, 1) in the network"),
+        (nn.SequentialCell(nn.Dense(4, 3)), "holds no '0.weight', which the network has"),
+        (nn.CellDict({"conv": nn.Conv2d(2, 4, 1)}), "holds 'norm.moving_mean', which the network has not"),
+    ],
+    ids=["classes", "channels", "missing", "surplus"],
+)
+def test_a_file_that_does_not_fit_changes_nothing_and_the_first_difference_is_named(
+    path, network, difference
+):
+    write_checkpoint(path, Net().parameters_dict(), {})
+    assert message(network, path) == f"{path}: {difference}: {REMEDY}"
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(path):
+    assert message(Net(), path) == f"{path}: no such checkpoint: check the path"
+    write_checkpoint(path, Net().parameters_dict(), {})
+    path.write_bytes(path.read_bytes()[:-1])
+    assert message(Net(), path) == f"{path}: the checkpoint is truncated or damaged: use another one"
