@@ -14,7 +14,6 @@ from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from options import (
@@ -25,11 +24,12 @@ from options import (
     LossConfig,
     ModelConfig,
     OptimizerConfig,
+    ParallelConfig,
     ScheduleConfig,
     SystemConfig,
     ValidationConfig,
 )
-from yaml_file import load_mapping, translate_mindcv
+from yaml_file import dump_mapping, load_mapping, translate_mindcv
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_args"]
 
@@ -56,6 +56,7 @@ class Config:
     """All options of one run, checked one by one and together."""
 
     system: SystemConfig
+    parallel: ParallelConfig
     data: DataConfig
     augment: AugmentConfig
     model: ModelConfig
@@ -134,7 +135,7 @@ def load_config(argv: Sequence[str]) -> Config:
         options = _from_command_line(parser, arguments)
     config = _combined(options, from_file, path)
     if "--print_config" in arguments:
-        print(yaml.safe_dump(config.options(), sort_keys=False), end="")
+        print(dump_mapping(config.options()), end="")
         raise SystemExit(0)
     return config
 
@@ -192,7 +193,7 @@ def _parser() -> ArgumentParser:
 def _spell_out_flags(argv: Sequence[str]) -> list[str]:
     """Turn a bare ``--flag`` of a yes-or-no option into ``--flag true``, as MindCV reads it."""
     arguments = []
-    for argument, following in zip(argv, [*argv[1:], "--"], strict=True):
+    for argument, following in zip(argv, [*argv, "--"][1:], strict=True):
         arguments.append(argument)
         if OPTION_TYPES.get(argument.removeprefix("--")) is bool and following.startswith("-"):
             arguments.append("true")
@@ -205,7 +206,9 @@ def _config_path(arguments: Sequence[str]) -> str | None:
     try:
         paths = reader.parse_known_args(arguments)[0].config
     except argparse.ArgumentError:
-        raise ConfigError("command line: -c names no file: give a YAML file after it") from None
+        paths = [""]
+    if "" in paths:
+        raise ConfigError("command line: -c names no file: give a YAML file after it")
     if len(paths) > 1:
         raise ConfigError(f"command line: -c is given {len(paths)} times: keep one")
     return paths[0] if paths else None
@@ -227,6 +230,8 @@ def _parse(parse: Callable[[Any], Any], source: Any) -> Any:
         return parse(source)
     except argparse.ArgumentError as error:
         text = str(error)
+    except (AttributeError, LookupError, OverflowError):  # PyYAML's own, and float's for a huge int
+        raise ConfigError("a value is no valid YAML or too large a number: mend it") from None
     key = re.search(r'key "(\w+)"', text)
     value = re.search(r"(?:Got|Given) value: (.*)", text, re.DOTALL)
     if key and value:
@@ -235,12 +240,12 @@ def _parse(parse: Callable[[Any], Any], source: Any) -> Any:
 
 
 def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse what jsonargparse lets pass: null where no null is meant, and true in place of a number."""
+    """Refuse what jsonargparse lets pass: null where no null is meant, and true or 1.0 in place of 1."""
     for key, value in options.items():
         kind = OPTION_TYPES.get(key)
         if kind is not None and value is None and NoneType not in get_args(kind):
             raise ConfigError(_misfit(key, "null"))
-        if get_origin(kind) is Literal and isinstance(value, bool):
+        if get_origin(kind) is Literal and isinstance(value, (bool, float)):
             raise ConfigError(_misfit(key, value))
     return options
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 from typing import Literal
 
 __all__ = [
@@ -13,6 +12,7 @@ __all__ = [
     "LossConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "ParallelConfig",
     "ScheduleConfig",
     "SystemConfig",
     "ValidationConfig",
@@ -37,8 +37,14 @@ SCHEDULERS = Literal[
 ]
 
 
+LARGEST = 2**31 - 1  # what MindSpore's counts can hold
+
+
 class ConfigError(Exception):
     """What is wrong with the options, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
 
 
 def _check(section: object, key: str, valid: bool, remedy: str) -> None:
@@ -46,13 +52,11 @@ def _check(section: object, key: str, valid: bool, remedy: str) -> None:
         raise ConfigError(f"{key}={getattr(section, key)} is out of range: {remedy}")
 
 
-def _check_numbers(
-    section: object, remedy: str, *keys: str, low: float = 0.0, high: float = float("inf")
-) -> None:
-    """Refuse a number outside [low, high], and one that is infinite or not a number."""
+def _check_numbers(section: object, remedy: str, *keys: str, low: float = 0.0, high: float = LARGEST) -> None:
+    """Refuse a number outside [low, high], and with it one that is infinite or not a number."""
     for key in keys:
         value = getattr(section, key)
-        _check(section, key, value is None or (isfinite(value) and low <= value <= high), remedy)
+        _check(section, key, value is None or low <= value <= high, remedy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,6 @@ class SystemConfig:
 
     Args:
         mode: 0 compiles the network to a graph, 1 runs it operator by operator (PyNative).
-        distribute: Train on as many devices as mpirun or msrun has started processes.
         device_target: Device to run on; auto takes Ascend, else GPU, else CPU.
         seed: Seed of the parameters, the order of the images, their augmentation and dropout.
         dataset_sink_mode: Let the device fetch its own data, where it can (Ascend and GPU).
@@ -69,7 +72,6 @@ class SystemConfig:
     """
 
     mode: Literal[0, 1] = 0
-    distribute: bool = False
     device_target: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
     seed: int = 42
     dataset_sink_mode: bool = True
@@ -78,6 +80,30 @@ class SystemConfig:
     def __post_init__(self) -> None:
         _check(self, "seed", 0 <= self.seed < 2**32, "give a whole number from 0 to 2**32 - 1")
         _check(self, "log_interval", self.log_interval >= 1, "give the number of steps, 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelConfig:
+    """Several devices.
+
+    Args:
+        distribute: Train on as many devices as mpirun or msrun has started processes.
+        sync_bn: Normalise over the batches of all devices, instead of each device its own.
+        dist_bn: Before validation, average batch normalisation's statistics over the devices (reduce), take
+            the first device's (broadcast), or leave each its own (none).
+        lr_scale: Multiply lr and min_lr by the global batch over lr_scale_batch (linear), by its square root
+            (sqrt), or not at all (none).
+        lr_scale_batch: Global batch for which lr is meant.
+    """
+
+    distribute: bool = False
+    sync_bn: bool = False
+    dist_bn: Literal["reduce", "broadcast", "none"] = "reduce"
+    lr_scale: Literal["none", "linear", "sqrt"] = "none"
+    lr_scale_batch: int = 256
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "give 1 or more", "lr_scale_batch", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import yaml
 
 from options import ConfigError
 
-__all__ = ["load_mapping", "translate_mindcv"]
+__all__ = ["dump_mapping", "load_mapping", "translate_mindcv"]
 
 # MindCV's switches for what this version does not do, with the values that mean "off": a file that leaves
 # them off means the same here, and loads.
@@ -63,13 +63,25 @@ class _StrictLoader(yaml.SafeLoader):
                 raise ConfigError(f"line {key_node.start_mark.line + 1}: '{key}' is given twice: keep one")
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = super().construct_yaml_int(node)
+        if abs(value) >= 2**63:  # neither a float nor a message could hold it
+            raise ConfigError(f"line {node.start_mark.line + 1}: the number is too large: lower it")
+        return value
 
-# YAML 1.1, which PyYAML follows, wants a dot in a float: without this 1e-3 would be a text.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+
+class _StrictDumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes a text that _StrictLoader would read as a number."""
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+for _yaml in (_StrictLoader, _StrictDumper):
+    # YAML 1.1, which PyYAML follows, wants a dot in a float: without this 1e-3 would be a text.
+    _yaml.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
 
 
 def load_mapping(path: str) -> dict[str, Any]:
@@ -101,11 +113,18 @@ def load_mapping(path: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"no valid YAML ({reason}): mend it") from None
+    except (AttributeError, LookupError):  # PyYAML's own, where a tag and its value disagree
+        raise ConfigError("no valid YAML (a !!tag does not fit its value): mend it") from None
     if mapping is None:
         raise ConfigError("holds no option: write at least one 'key: value' line")
     if not isinstance(mapping, dict):
         raise ConfigError("is no mapping: write 'key: value' lines")
     return mapping
+
+
+def dump_mapping(mapping: Mapping[str, Any]) -> str:
+    """Write a mapping as YAML that `load_mapping` reads back equal, in the mapping's order."""
+    return yaml.dump(dict(mapping), Dumper=_StrictDumper, sort_keys=False)
 
 
 def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +144,8 @@ def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if key in MINDCV_OFF:
             off = MINDCV_OFF[key]
             if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in off):
-                raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {off[0]}")
+                spelt = "null" if off[0] is None else off[0]
+                raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {spelt}")
         elif key not in MINDCV_TUNES_OFF:
             options[key] = value
     if "filter_bias_and_bn" in options:

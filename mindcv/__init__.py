@@ -2,7 +2,7 @@
 
 from mindcv.runtime.environment import prepare_environment
 
-prepare_environment()  # before anything below imports MindSpore
+prepare_environment()  # before MindSpore runs anything
 
 from mindcv.models import create_model, list_models  # noqa: E402
 from mindcv.version import __version__  # noqa: E402

@@ -3,10 +3,20 @@
 import math
 from typing import Literal
 
-from mindspore import Tensor, nn, ops
+import numpy as np
+from mindspore import Tensor, communication, nn, ops
 from mindspore.common.initializer import Normal
 
-__all__ = ["Block", "DropPath", "Padding", "SqueezeExcite", "conv2d", "conv_norm", "make_divisible"]
+__all__ = [
+    "Block",
+    "DropPath",
+    "Padding",
+    "SqueezeExcite",
+    "SyncBatchNorm2d",
+    "conv2d",
+    "conv_norm",
+    "make_divisible",
+]
 
 Padding = Literal["symmetric", "same"]
 
@@ -78,6 +88,7 @@ def conv_norm(
     padding: Padding,
     eps: float,
     momentum: float,
+    sync: bool = False,
 ) -> list[nn.Cell]:
     """A convolution without bias and the batch normalisation that follows it.
 
@@ -91,11 +102,58 @@ def conv_norm(
         eps: What is added to the variance.
         momentum: Weight of the old statistic in the running one, MindSpore's sense: 0.99 here is 0.01
             in PyTorch.
+        sync: Whether to normalise over the batches of all processes.
     """
+    norm = SyncBatchNorm2d if sync else nn.BatchNorm2d
     return [
         conv2d(in_channels, out_channels, kernel, stride, groups=groups, padding=padding),
-        nn.BatchNorm2d(out_channels, eps=eps, momentum=momentum),
+        norm(out_channels, eps=eps, momentum=momentum),
     ]
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes, as if they were one batch.
+
+    MindSpore's own is for Ascend only; this one needs no more than an AllReduce, forward and backward. Each
+    process contributes the mean and the variance of its batch, and the variances are combined around the
+    common mean (Chan et al. 1983), which cancels nothing. The batches must be of one size. Parameters and
+    evaluation are `nn.BatchNorm2d`'s.
+
+    Inputs:
+        Tensor of shape (N, C, H, W), float32.
+
+    Outputs:
+        Tensor of the same shape.
+    """
+
+    def __init__(self, num_features: int, *, eps: float, momentum: float):
+        super().__init__(num_features, eps=eps, momentum=momentum)
+        self.processes = communication.get_group_size()
+        rank = np.arange(self.processes) == communication.get_rank()
+        self.own_row = Tensor(rank[:, None].astype(np.float32))
+        self.all_reduce = ops.AllReduce()
+        self.new_weight = 1 - momentum
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Normalise ``x``."""
+        if not self.training:
+            return super().construct(x)
+        mean = ops.mean(x, (0, 2, 3))
+        variance = ops.mean(ops.square(x - mean.reshape((1, -1, 1, 1))), (0, 2, 3))
+        # An AllReduce of a table in which each process fills its own row is a gather that has a gradient.
+        table = self.all_reduce(self.own_row * ops.concat((mean, variance)).expand_dims(0))
+        means, variances = ops.split(table, self.num_features, 1)
+        mean = ops.mean(means, 0)
+        variance = ops.mean(variances + ops.square(means - mean), 0)
+        self._remember(mean, variance, x.size // self.num_features * self.processes)
+        scale = (self.gamma * ops.rsqrt(variance + self.eps)).reshape((1, -1, 1, 1))
+        return (x - mean.reshape((1, -1, 1, 1))) * scale + self.beta.reshape((1, -1, 1, 1))
+
+    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Move the running statistics a little towards this batch's; the variance without its bias."""
+        unbiased = variance * (count / max(count - 1, 1))
+        for running, new in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            ops.assign(running, running + self.new_weight * (ops.stop_gradient(new) - running))
 
 
 class SqueezeExcite(nn.Cell):

@@ -137,6 +137,7 @@ class MnasNet(nn.Cell):
         bn_momentum: Weight of the old statistic in the running one, in [0, 1): 0.99 is 0.01 in PyTorch.
         padding: ``"symmetric"``, as in PyTorch and MindCV, or ``"same"``, as in TensorFlow; they differ
             at stride 2.
+        sync_bn: Whether batch normalisation is over the batches of all processes.
 
     Inputs:
         Tensor of shape (N, in_channels, H, W), any H and W.
@@ -161,13 +162,14 @@ class MnasNet(nn.Cell):
         bn_eps: float = 1e-3,
         bn_momentum: float = 0.99,
         padding: Padding = "symmetric",
+        sync_bn: bool = False,
     ):
         super().__init__()
         _check_counts(in_channels=in_channels, num_classes=num_classes, stem_channels=stem_channels)
         _check_positive(width=width, bn_eps=bn_eps)
         _check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate, bn_momentum=bn_momentum)
         _check_padding(padding)
-        conv = partial(conv_norm, padding=padding, eps=bn_eps, momentum=bn_momentum)
+        conv = partial(conv_norm, padding=padding, eps=bn_eps, momentum=bn_momentum, sync=sync_bn)
         channels = make_divisible(stem_channels * width)
         cells = [*conv(in_channels, channels, 3, 2), nn.ReLU()]
         index, depth = 0, sum(stage.blocks for stage in stages)

@@ -1,19 +1,21 @@
-"""Settings that MindSpore reads from the environment, and only before it is first used.
+"""Settings that MindSpore reads from the environment, once, when it runs its first operator.
 
 Two of them decide the speed on CPU. A variable that the user has set already is left as it is, so
-``ONEDNN_MAX_CPU_ISA=ALL`` or ``MS_DEV_HOST_BLOCKING_RUN=0`` in front of a command switches one off.
+``ONEDNN_MAX_CPU_ISA=ALL`` or ``MS_DEV_HOST_BLOCKING_RUN=0`` in front of a command switches one off. A
+notebook may import mindspore before mindcv, but if it has run an operator by then, they come too late.
 """
 
 import os
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from mindcv.runtime.launch import detect_launch
 
 __all__ = ["prepare_environment"]
 
 
 def prepare_environment() -> None:
-    """Choose the fast CPU path, where it applies. Call it before MindSpore is imported."""
+    """Choose the fast CPU path, where it applies. Call it before MindSpore runs its first operator."""
     for name, value in cpu_settings().items():
         os.environ.setdefault(name, value)
 
@@ -27,8 +29,13 @@ def cpu_settings() -> dict[str, str]:
     """
     if accelerator_present():
         return {}
+    launch = detect_launch()
+    settings: dict[str, str] = {}
+    if launch.local_size > 1:
+        # Each rank would start as many threads as there are cores, and they would starve each other.
+        settings["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // launch.local_size))
     # Without it a host thread spins while it waits for the operators, and takes a core from them.
-    settings = {"MS_DEV_HOST_BLOCKING_RUN": "1"}
+    settings["MS_DEV_HOST_BLOCKING_RUN"] = "1"
     if _onednn_falls_back():
         # oneDNN then picks its AVX2 kernels, which are many times faster than its reference loop.
         settings["ONEDNN_MAX_CPU_ISA"] = "AVX2"
@@ -38,11 +45,6 @@ def cpu_settings() -> dict[str, str]:
 def accelerator_present() -> bool:
     """Whether the system shows a device file of an Ascend or of an NVIDIA GPU."""
     return any(any(Path("/dev").glob(pattern)) for pattern in ("davinci[0-9]*", "nvidia[0-9]*"))
-
-
-def loaded_too_late() -> bool:
-    """Whether MindSpore was imported before this module could prepare its environment."""
-    return "mindspore" in sys.modules
 
 
 def _onednn_falls_back() -> bool:

@@ -1,10 +1,13 @@
 """Keeping from users what MindSpore says and they can do nothing about."""
 
 import logging
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["quiet_logging"]
+__all__ = ["quiet_logging", "quiet_stderr"]
 
 
 @contextmanager
@@ -16,3 +19,24 @@ def quiet_logging() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what even the C++ side of MindSpore writes to standard error; let it out if there is an error.
+
+    For the start of a group of processes, which logs every attempt to reach one that is not there yet.
+    """
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)

@@ -1,0 +1,77 @@
+"""Images per second of one training step on synthetic images, in graph and in PyNative mode.
+
+    python -m benchmarks.step --model mnasnet_100 --batch_size 32 --image_size 224
+
+Each mode runs in a process of its own, because MindSpore keeps what the first one has set up.
+"""
+
+import argparse
+import subprocess
+import sys
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from mindspore import Tensor
+
+from mindcv import create_model
+from mindcv.engine import Normalized, TrainStep
+from mindcv.loss import create_loss
+from mindcv.optim import create_optimizer
+from mindcv.runtime.device import seed_everything, select_device
+
+MODES = {"graph": 0, "pynative": 1}
+
+
+def main() -> None:
+    """Measure one mode here, or both in processes of their own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="mnasnet_100", help="a registered model")
+    parser.add_argument("--batch_size", type=int, default=32, help="images in a step")
+    parser.add_argument("--image_size", type=int, default=224, help="height and width in pixels")
+    parser.add_argument("--steps", type=int, default=7, help="measured steps; two more come before them")
+    parser.add_argument("--device_target", default="auto", choices=["auto", "CPU", "GPU", "Ascend"])
+    parser.add_argument("--mode", choices=MODES, help="measure only this mode")
+    options = parser.parse_args()
+    if options.mode:
+        print(measure(options), flush=True)
+        return
+    for mode in MODES:
+        subprocess.run([sys.executable, "-m", "benchmarks.step", *sys.argv[1:], "--mode", mode], check=True)
+
+
+def measure(options: argparse.Namespace) -> str:
+    """Time single steps, the compiling first one apart, and put the result into a line."""
+    device = select_device(options.device_target, MODES[options.mode])
+    seed_everything(0)
+    network = create_model(options.model, num_classes=1000)
+    optimizer = create_optimizer(network, "rmsprop", lr=0.001, eps=1e-3)
+    normalized = Normalized(network, [123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+    step = TrainStep(normalized, create_loss("CE", label_smoothing=0.1), optimizer)
+    step.set_train()
+    images, labels = synthetic_batch(options.batch_size, options.image_size)
+    seconds = []
+    for _ in range(options.steps + 2):
+        started = perf_counter()
+        step(images, labels).asnumpy()
+        seconds.append(perf_counter() - started)
+    typical = median(seconds[2:])
+    return (
+        f"{options.model}, {options.image_size} px, batch {options.batch_size}, {device}, {options.mode}: "
+        f"{options.batch_size / typical:.1f} images/s ({1000 * typical:.0f} ms a step, median of "
+        f"{options.steps}; the first took {seconds[0]:.1f} s)"
+    )
+
+
+def synthetic_batch(batch_size: int, image_size: int) -> tuple[Tensor, Tensor]:
+    """Random uint8 images of shape [N, 3, H, W] and labels of shape [N]."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (batch_size, 3, image_size, image_size), dtype=np.uint8)
+    labels = random.integers(0, 1000, batch_size, dtype=np.int32)
+    return Tensor(images), Tensor(labels)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Several processes become one training job.
+
+Under msrun, and on Ascend and GPU under mpirun, MindSpore's own `init` is enough. On a CPU under mpirun it
+fails: there the ranks join MindSpore's dynamic cluster, whose scheduler is one more process, which rank 0
+starts. MPI tells all ranks the scheduler's address and is finished before MindSpore begins.
+
+(MindSpore 2.9 and later can also meet at a TCP store, without a scheduler. That way is faster, but private
+and new; this one works from 2.7 on.)
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from time import monotonic, sleep
+
+from mindspore import communication
+
+from mindcv.errors import UserError
+from mindcv.runtime.launch import Launch
+from mindcv.runtime.quiet import quiet_stderr
+
+__all__ = ["join_cluster"]
+
+JOIN_SECONDS = 120
+_MPI_PREFIXES = ("OMPI_", "PMIX_", "PRTE_", "PMI_")
+_PR_SET_PDEATHSIG = 1
+
+
+def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
+    """Make this process one of those that were started together.
+
+    Args:
+        launch: How they were started.
+        device: What each runs on.
+
+    Returns:
+        Rank of this process and number of processes.
+
+    Raises:
+        UserError: If MPI is missing, or the processes do not find each other.
+    """
+    if launch.by == "mpirun" and device == "CPU":
+        _meet_through_mpi()
+    try:
+        with quiet_stderr():
+            communication.init()
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{launch.size} processes started by {launch.by} cannot form a group ({reason}): see docs/launch.md"
+        ) from error
+    return communication.get_rank(), communication.get_group_size()
+
+
+def _meet_through_mpi() -> None:
+    """Start MindSpore's scheduler on rank 0's host and tell every rank, by MPI, where it is."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f"mpirun on a CPU needs mpi4py and the MPI it was built for ({error}): pip install mpi4py"
+        ) from None
+    world = MPI.COMM_WORLD
+    rank, size = world.Get_rank(), world.Get_size()
+    hosts = world.allgather(socket.gethostname())
+    host = _address_for(hosts)
+    port = _free_port() if rank == 0 else 0
+    host, port = world.bcast((host, port), root=0)
+    # MindSpore takes MPI's variables for an order to initialise through MPI, which a CPU cannot.
+    for name in [name for name in os.environ if name.startswith(_MPI_PREFIXES)]:
+        del os.environ[name]
+    os.environ.update(MS_SCHED_HOST=host, MS_SCHED_PORT=str(port), MS_WORKER_NUM=str(size))
+    if rank == 0:
+        _start_scheduler()
+        _wait_for_port(host, port)
+    world.Barrier()
+    MPI.Finalize()
+    os.environ.update(MS_ROLE="MS_WORKER", MS_NODE_ID=str(rank))
+
+
+def _address_for(hosts: list[str]) -> str:
+    """The address at which rank 0, which is on the first host, can be reached by all of them."""
+    others = [host for host in hosts if host != hosts[0]]
+    if not others:
+        return "127.0.0.1"
+    # A host's name often leads to 127.0.1.1 on itself; the address it would send from is the right one.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((others[0], 9))
+        except OSError:
+            return hosts[0]
+        return probe.getsockname()[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def _start_scheduler() -> None:
+    """Start the process through which the ranks find each other; it ends with this one, however that ends."""
+    subprocess.Popen(
+        [sys.executable, "-c", "from mindspore import communication; communication.init()"],
+        env={**os.environ, "MS_ROLE": "MS_SCHED"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,
+    )
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _wait_for_port(host: str, port: int) -> None:
+    """Wait until the scheduler answers: ranks that come too early retry for long, and log every attempt."""
+    deadline = monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            return
+        except OSError:
+            if monotonic() > deadline:
+                raise UserError(
+                    f"MindSpore's scheduler does not answer at {host}:{port}: is a firewall in between? "
+                    "See docs/launch.md"
+                ) from None
+            sleep(0.1)

@@ -1,0 +1,37 @@
+"""What the processes of a training job tell each other outside of the training step."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from mindspore import Parameter, Tensor, ops
+
+__all__ = ["average_parameters", "broadcast_parameters", "sum_over_ranks"]
+
+
+def sum_over_ranks(values: np.ndarray) -> np.ndarray:
+    """Add up an array over all processes, exactly for whole numbers.
+
+    MindSpore's CPU collectives reduce no float64, but they gather it.
+
+    Args:
+        values: float64 of shape [n], different on each process.
+
+    Returns:
+        The sum, the same on each process.
+    """
+    gathered = ops.AllGather()(Tensor(values[None].astype(np.float64)))
+    return gathered.asnumpy().sum(axis=0)
+
+
+def broadcast_parameters(parameters: Iterable[Parameter]) -> None:
+    """Give all processes rank 0's values, in place."""
+    broadcast = ops.Broadcast(0)
+    for parameter in parameters:
+        ops.assign(parameter, broadcast((parameter,))[0])
+
+
+def average_parameters(parameters: Iterable[Parameter], size: int) -> None:
+    """Give all `size` processes the mean of their float32 values, in place."""
+    reduce = ops.AllReduce()
+    for parameter in parameters:
+        ops.assign(parameter, reduce(parameter) / size)

@@ -1,0 +1,41 @@
+"""How this process was started: by `python` alone, by `mpirun` or by `msrun`. The environment tells."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Launch", "detect_launch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What the environment tells about how a process was started.
+
+    Args:
+        by: The program that started it.
+        rank: This process, from 0.
+        size: Number of processes that were started together.
+        local_size: How many of them run on this host.
+    """
+
+    by: Literal["python", "mpirun", "msrun"]
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1
+
+
+def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
+    """Read how this process was started from its environment.
+
+    msrun sets MindSpore's own variables, Open MPI's mpirun those named OMPI_COMM_WORLD, and the mpirun of
+    MPICH and Intel MPI those named PMI.
+    """
+    if environ.get("MS_ROLE") == "MS_WORKER":
+        rank = int(environ.get("MS_NODE_ID") or environ.get("RANK_ID") or 0)
+        return Launch(by="msrun", rank=rank, size=int(environ["MS_WORKER_NUM"]))
+    for prefix, local in (("OMPI_COMM_WORLD", "OMPI_COMM_WORLD_LOCAL_SIZE"), ("PMI", "MPI_LOCALNRANKS")):
+        if f"{prefix}_SIZE" in environ:
+            rank, size = int(environ[f"{prefix}_RANK"]), int(environ[f"{prefix}_SIZE"])
+            return Launch(by="mpirun", rank=rank, size=size, local_size=int(environ.get(local, size)))
+    return Launch(by="python")

@@ -1,0 +1,74 @@
+"""The start of a program: device, mode, the processes that work together, and the seed."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindcv.errors import UserError
+from mindcv.runtime.cluster import join_cluster
+from mindcv.runtime.collectives import sum_over_ranks
+from mindcv.runtime.device import seed_everything, select_device, supports_sink
+from mindcv.runtime.launch import detect_launch
+
+__all__ = ["Runtime", "start"]
+
+logger = logging.getLogger("mindcv.runtime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """This process among those that train together.
+
+    Args:
+        device: CPU, GPU or Ascend.
+        rank: This process, from 0.
+        size: Number of processes, each with a device of its own.
+    """
+
+    device: str
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the one process that writes files and reports."""
+        return self.rank == 0
+
+    def sum_over_ranks(self, values: np.ndarray) -> np.ndarray:
+        """Add up a float64 array of shape [n] over all processes."""
+        return sum_over_ranks(values) if self.size > 1 else values
+
+    @property
+    def supports_sink(self) -> bool:
+        """Whether the device can fetch its own data."""
+        return supports_sink(self.device)
+
+
+def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = False, seed: int = 42) -> Runtime:
+    """Choose device and mode, join the other processes, and seed this one.
+
+    Args:
+        device_target: See `select_device`.
+        mode: 0 for graph mode, 1 for PyNative mode.
+        distribute: Train together with the processes that mpirun or msrun has started.
+        seed: Seed of this process; the same on all of them, so that they build the same network.
+
+    Raises:
+        UserError: If the device is missing, if several processes were started without `distribute`, or if
+            they do not find each other.
+    """
+    launch = detect_launch()
+    if launch.size > 1 and not distribute:
+        raise UserError(
+            f"{launch.by} started {launch.size} processes, but distribute=False: set distribute to True, "
+            "or start one process"
+        )
+    device = select_device(device_target, mode)
+    rank, size = 0, 1
+    if launch.size > 1:
+        rank, size = join_cluster(launch, device)
+    elif distribute:
+        logger.warning("distribute=True, but one process was started: training on one device")
+    seed_everything(seed)
+    return Runtime(device=device, rank=rank, size=size)
