@@ -1,5 +1,6 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from mindspore import nn
@@ -13,15 +14,16 @@ from mindcv.engine import (
     History,
     Normalized,
     TrainStep,
+    batch_norm_statistics,
     evaluate,
     training_state,
 )
 from mindcv.loss import create_loss
 from mindcv.models import create_model
 from mindcv.optim import create_optimizer
-from mindcv.runtime.collectives import broadcast_parameters
+from mindcv.runtime.collectives import average_parameters, broadcast_parameters
 from mindcv.runtime.session import Runtime, start
-from mindcv.scheduler import create_scheduler
+from mindcv.scheduler import create_scheduler, scale_for_batch
 
 __all__ = [
     "build_checkpoints",
@@ -30,11 +32,15 @@ __all__ = [
     "build_learning_rates",
     "build_network",
     "build_optimizer",
+    "build_statistics_exchange",
     "build_train_step",
     "build_training_data",
     "build_validation_data",
     "start_runtime",
 ]
+
+
+logger = logging.getLogger("mindcv.build")
 
 
 def start_runtime(config: Config) -> Runtime:
@@ -90,7 +96,7 @@ def _pipeline(config: Config, runtime: Runtime, split: str, *, is_training: bool
     )
 
 
-def build_network(config: Config, classes: Sequence[str]) -> nn.Cell:
+def build_network(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.Cell:
     """The bare network, with the weights of `ckpt_path` where that is set."""
     model = config.model
     return create_model(
@@ -103,17 +109,28 @@ def build_network(config: Config, classes: Sequence[str]) -> nn.Cell:
         bn_eps=model.bn_eps,
         bn_momentum=model.bn_momentum,
         padding=model.padding,
+        sync_bn=(config.parallel.sync_bn and runtime.size > 1) or None,
     )
 
 
-def build_learning_rates(config: Config, steps_per_epoch: int) -> list[float]:
-    """The learning rate of every step."""
-    schedule = config.schedule
+def build_learning_rates(config: Config, steps_per_epoch: int, runtime: Runtime) -> list[float]:
+    """The learning rate of every step, for the global batch."""
+    schedule, parallel = config.schedule, config.parallel
+    batch = config.data.batch_size * runtime.size
+    factor = scale_for_batch(parallel.lr_scale, batch, parallel.lr_scale_batch)
+    if runtime.is_main:
+        logger.info(
+            "global batch %d = %d x %d, peak lr %g",
+            batch,
+            runtime.size,
+            config.data.batch_size,
+            schedule.lr * factor,
+        )
     return create_scheduler(
         steps_per_epoch,
         scheduler=schedule.scheduler,
-        lr=schedule.lr,
-        min_lr=schedule.min_lr,
+        lr=schedule.lr * factor,
+        min_lr=schedule.min_lr * factor,
         warmup_epochs=schedule.warmup_epochs,
         warmup_factor=schedule.warmup_factor,
         decay_epochs=schedule.decay_epochs,
@@ -172,6 +189,17 @@ def build_evaluation(
 def _normalized(config: Config, network: nn.Cell) -> Normalized:
     mean, std = channel_statistics(config.data.dataset, config.model.in_channels)
     return Normalized(network, config.augment.mean or mean, config.augment.std or std)
+
+
+def build_statistics_exchange(
+    config: Config, network: nn.Cell, runtime: Runtime
+) -> Callable[[], None] | None:
+    """A function that gives all ranks the same statistics of batch normalisation, if they are to."""
+    if runtime.size == 1 or config.parallel.dist_bn == "none":
+        return None
+    exchange = average_parameters if config.parallel.dist_bn == "reduce" else broadcast_parameters
+    statistics = batch_norm_statistics(network)
+    return lambda: exchange(statistics)
 
 
 def build_checkpoints(

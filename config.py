@@ -5,6 +5,7 @@ as in MindCV. Whatever is wrong ends in a `ConfigError`, one line that names fil
 """
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ from options import (
 from yaml_file import dump_mapping, load_mapping, translate_mindcv
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_args"]
+
+NESTEROV = ("sgd", "momentum", "nesterov", "adam", "nadam")
 
 # What users of other toolkits write, where spelling alone would not lead to our name.
 SYNONYMS = {
@@ -73,10 +76,29 @@ class Config:
                 raise ConfigError(
                     f"{key}={values} does not fit in_channels={channels}: give a number a channel"
                 )
-        if self.optimizer.use_nesterov and self.optimizer.momentum == 0 and self.optimizer.opt != "adam":
-            raise ConfigError("use_nesterov=True needs a momentum: set momentum above 0")
+        self._check_nesterov()
+        self._check_schedule()
         if self.checkpoint.ckpt_save_policy == "top_k" and not self.validation.val_while_train:
             raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
+
+    def _check_nesterov(self) -> None:
+        opt = self.optimizer.opt
+        if self.optimizer.use_nesterov and opt not in NESTEROV:
+            raise ConfigError(
+                f"use_nesterov=True does not fit opt={opt}: it is for {', '.join(NESTEROV)}; set it to False"
+            )
+        nesterov = opt == "nesterov" or (self.optimizer.use_nesterov and opt in ("sgd", "momentum"))
+        if nesterov and self.optimizer.momentum == 0:
+            raise ConfigError("Nesterov's momentum needs one, but momentum=0.0: set it above 0")
+
+    def _check_schedule(self) -> None:
+        scheduler = self.schedule.scheduler
+        if scheduler == "step_decay" and self.schedule.decay_epochs is None:
+            raise ConfigError("scheduler=step_decay decays every decay_epochs: set it")
+        if scheduler == "multi_step_decay" and not self.schedule.multi_step_decay_milestones:
+            raise ConfigError(
+                "scheduler=multi_step_decay needs multi_step_decay_milestones: give some epochs"
+            )
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Config":
@@ -110,8 +132,15 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
     try:
         return load_config(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if _is_first_process():
+            print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _is_first_process() -> bool:
+    """Whether this is the one of several processes that speaks: all have the same options."""
+    ranks = (os.environ.get(name) for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MS_NODE_ID"))
+    return next((rank for rank in ranks if rank), "0") == "0"
 
 
 def load_config(argv: Sequence[str]) -> Config:

@@ -348,7 +348,7 @@ class CheckpointConfig:
         ckpt_save_dir: Folder that receives checkpoints, the log and the curve.
         ckpt_save_interval: Epochs between two checkpoints.
         ckpt_save_policy: Keep the newest (latest_k) or the best (top_k) keep_checkpoint_max of them.
-        keep_checkpoint_max: How many checkpoints are kept; best and last do not count.
+        keep_checkpoint_max: How many of them are kept; the best is kept besides.
     """
 
     ckpt_save_dir: str = "./ckpt"

@@ -3,14 +3,7 @@
 import build
 from config import Config, parse_args
 from mindcv.engine import Trainer
-from mindcv.errors import reporting_mistakes
-
-
-def main() -> None:
-    """Run the program."""
-    config = parse_args()
-    with reporting_mistakes():
-        train(config)
+from mindcv.runtime.program import run_program
 
 
 def train(config: Config) -> None:
@@ -18,8 +11,8 @@ def train(config: Config) -> None:
     runtime = build.start_runtime(config)
     data = build.build_training_data(config, runtime)
     classes = data.source.classes
-    network = build.build_network(config, classes)
-    learning_rates = build.build_learning_rates(config, data.steps_per_epoch)
+    network = build.build_network(config, classes, runtime)
+    learning_rates = build.build_learning_rates(config, data.steps_per_epoch, runtime)
     optimizer = build.build_optimizer(config, network, learning_rates)
     evaluation = None
     if config.validation.val_while_train:
@@ -32,6 +25,7 @@ def train(config: Config) -> None:
         data,
         epochs=config.schedule.epoch_size,
         learning_rates=learning_rates,
+        before_validation=build.build_statistics_exchange(config, network, runtime),
         validate=evaluation,
         val_interval=config.validation.val_interval,
         checkpoints=checkpoints,
@@ -45,4 +39,5 @@ def train(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    config = parse_args()
+    run_program(lambda: train(config))

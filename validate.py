@@ -2,26 +2,22 @@
 
 import build
 from config import Config, parse_args
-from mindcv.engine import Evaluation
-from mindcv.errors import UserError, reporting_mistakes
+from mindcv.errors import UserError
+from mindcv.runtime.program import run_program
 
 
-def main() -> None:
-    """Run the program."""
-    config = parse_args()
-    with reporting_mistakes():
-        print(validate(config))
-
-
-def validate(config: Config) -> Evaluation:
-    """Score the weights in `ckpt_path` on every image of the validation split, each exactly once."""
+def validate(config: Config) -> None:
+    """Print the score of the weights in `ckpt_path` on the validation split, each image counted once."""
     if not config.model.ckpt_path:
         raise UserError("ckpt_path is not set, and fresh weights need no score: give --ckpt_path FILE")
     runtime = build.start_runtime(config)
     data = build.build_validation_data(config, runtime)
-    network = build.build_network(config, data.source.classes)
-    return build.build_evaluation(config, network, data, runtime)()
+    network = build.build_network(config, data.source.classes, runtime)
+    evaluation = build.build_evaluation(config, network, data, runtime)()
+    if runtime.is_main:
+        print(evaluation)
 
 
 if __name__ == "__main__":
-    main()
+    config = parse_args()
+    run_program(lambda: validate(config))

@@ -1,11 +1,9 @@
-"""The one exception that a user's own mistake raises, and how programs tell it."""
+"""The one exception that a user's own mistake raises, and the hint that goes with it."""
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UserError", "did_you_mean", "reporting_mistakes"]
+__all__ = ["UserError", "did_you_mean"]
 
 
 class UserError(ValueError):
@@ -14,6 +12,9 @@ class UserError(ValueError):
     The command-line programs print it without a traceback and exit with status 2; in a notebook it is
     an ordinary `ValueError`.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split("\n")))
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
@@ -28,16 +29,3 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     """
     near = get_close_matches(name, list(options), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-@contextmanager
-def reporting_mistakes() -> Iterator[None]:
-    """Turn a user's mistake into one line on standard error and exit status 2; Ctrl-C into status 130."""
-    try:
-        yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        raise SystemExit(130) from None

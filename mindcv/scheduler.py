@@ -10,7 +10,7 @@ from math import cos, floor, inf, pi
 
 from mindcv.errors import UserError, did_you_mean
 
-__all__ = ["SCHEDULERS", "create_scheduler"]
+__all__ = ["SCHEDULERS", "create_scheduler", "scale_for_batch"]
 
 SCHEDULERS = (
     "constant",
@@ -213,3 +213,25 @@ def _check_together(
             f"warmup_epochs={warmup_epochs} leaves nothing of num_epochs={num_epochs}: "
             "lower the warm-up or train longer"
         )
+
+
+def scale_for_batch(rule: str, batch: int, reference: int) -> float:
+    """What to multiply a learning rate by when the global batch is not the one it is meant for.
+
+    Args:
+        rule: ``linear`` (Goyal et al. 2017, arXiv 1706.02677), ``sqrt`` (Krizhevsky 2014, arXiv 1404.5997) or
+            ``none``.
+        batch: Images in a step, over all devices.
+        reference: The batch that the learning rate is meant for.
+
+    Raises:
+        UserError: If there is no such rule.
+    """
+    match rule:
+        case "none":
+            return 1.0
+        case "linear":
+            return batch / reference
+        case "sqrt":
+            return (batch / reference) ** 0.5
+    raise UserError(f"lr_scale={rule!r} is unknown: give one of linear, sqrt, none")

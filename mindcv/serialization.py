@@ -127,11 +127,9 @@ def _content(path: Path) -> bytes:
 
 def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str | int]) -> bytes:
     """A checkpoint of its own, as bytes; `path` is only where MindSpore writes it."""
-    ms.save_checkpoint(
-        [{"name": name, "data": value} for name, value in tensors.items()],
-        str(path),
-        append_dict=dict(others),
-    )
+    records = [{"name": name, "data": value} for name, value in tensors.items()]
+    with quiet_logging():
+        ms.save_checkpoint(records, str(path), append_dict=dict(others))
     content = path.read_bytes()
     path.unlink()
     return content

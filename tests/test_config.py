@@ -275,7 +275,17 @@ def test_no_option_takes_what_is_no_finite_number(value):
         ("std: [9]\nin_channels: 3", "std=(9.0,) does not fit in_channels=3: give a number a channel"),
         (
             "opt: sgd\nuse_nesterov: true\nmomentum: 0",
-            "use_nesterov=True needs a momentum: set momentum above 0",
+            "Nesterov's momentum needs one, but momentum=0.0: set it above 0",
+        ),
+        (
+            "opt: rmsprop\nuse_nesterov: true",
+            "use_nesterov=True does not fit opt=rmsprop: "
+            "it is for sgd, momentum, nesterov, adam, nadam; set it to False",
+        ),
+        ("scheduler: step_decay", "scheduler=step_decay decays every decay_epochs: set it"),
+        (
+            "scheduler: multi_step_decay\nmulti_step_decay_milestones: []",
+            "scheduler=multi_step_decay needs multi_step_decay_milestones: give some epochs",
         ),
         (
             "ckpt_save_policy: top_k",
@@ -379,8 +389,8 @@ def test_a_file_without_permission_is_named(recipe):
 )
 def test_a_wrong_command_line_is_explained(argv, expected):
     text = message(*argv)
-    assert text.startswith(f"command line: {expected}")
-    assert text.endswith((expected, "; did you mean 'adamw'?"))
+    assert text.lower().startswith(f"command line: {expected.lower()}")  # versions differ in capitals
+    assert text.lower().endswith((expected.lower(), "; did you mean 'adamw'?"))
 
 
 @pytest.mark.parametrize("key", sorted(MINDCV_OFF))
@@ -698,7 +708,7 @@ FACTORIES = {
     },
     ModelConfig: {
         create_model: {"kwargs"},
-        MnasNet: {"stages", "width", "stem_channels"},
+        MnasNet: {"stages", "width", "stem_channels", "sync_bn"},
     },
     LossConfig: {create_loss: {"weight", "reduction"}},
     OptimizerConfig: {create_optimizer: {"model_or_params", "lr", "kwargs"}},

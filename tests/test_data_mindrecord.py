@@ -85,7 +85,7 @@ def test_classes_are_counted_from_the_labels(records):
 def test_a_label_beyond_the_networks_outputs_is_refused(records):
     source = create_source("mindrecord", records, "train")
     assert len(evaluated(source, num_classes=5)[1]) == COUNT
-    with pytest.raises(UserError, match="num_classes=4 is too small: .* has the label 4, so give 5 or more"):
+    with pytest.raises(UserError, match=r"num_classes=4 is too small: .* has the label 4, so give 5 or more"):
         evaluated(source, num_classes=4)
 
 
@@ -98,7 +98,7 @@ def test_a_shuffled_dataset_is_in_a_new_order_at_each_pass(records):
 
 
 def test_missing_files_and_columns_are_named(records, tmp_path):
-    with pytest.raises(UserError, match="holds no MindRecord of split='test': .*test.mindrecord is expected"):
+    with pytest.raises(UserError, match=r"no MindRecord of split='test': .*test.mindrecord is expected"):
         create_source("mindrecord", records, "test")
     write_records(tmp_path / "train.mindrecord", label="target")
     with pytest.raises(UserError, match="has the columns data, target: it needs 'label'"):

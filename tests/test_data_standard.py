@@ -40,7 +40,7 @@ def cifar10(tmp_path):
         part = slice(2 * batch, 2 * batch + 2)
         write_cifar(folder / f"data_batch_{batch + 1}.bin", images[part], [batch, 9 - batch])
     write_cifar(folder / "test_batch.bin", images[10:], [3, 7])
-    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     (folder / "batches.meta.txt").write_text("\n".join(names) + "\n\n")
     return tmp_path, images
 
@@ -111,7 +111,7 @@ def test_a_cut_cifar_file_is_named(cifar10):
     path = cifar10[0] / "cifar-10-batches-bin" / "test_batch.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(
-        UserError, match="test_batch.bin is damaged: 6145 bytes are no whole number of images"
+        UserError, match=r"test_batch.bin is damaged: 6145 bytes are no whole number of images"
     ):
         create_source("cifar10", cifar10[0], "test")
 

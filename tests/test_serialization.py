@@ -1,5 +1,6 @@
 """Checkpoint files: what they hold, that damage never passes, and that writing is all or nothing."""
 
+import random
 import subprocess
 import sys
 import time
@@ -191,31 +192,42 @@ from mindcv.serialization import write_checkpoint
 
 for epoch in count(1):
     write_checkpoint(
-        Path(sys.argv[1]), {"w": Tensor(np.full(500_000, epoch, np.float32))}, {"epoch": epoch}
+        Path(sys.argv[1]), {"w": Tensor(np.full(100_000, epoch, np.float32))}, {"epoch": epoch}
     )
     print(epoch, flush=True)
 """
 
 
-def test_a_process_killed_while_it_writes_leaves_a_whole_checkpoint(tmp_path):
+@pytest.fixture
+def writers(tmp_path):
+    """Two processes that write a checkpoint over and over, and their files."""
     paths = [tmp_path / f"{number}.ckpt" for number in range(2)]
-    writers = [run(WRITE_FOREVER, str(path)) for path in paths]
+    processes = [run(WRITE_FOREVER, str(path)) for path in paths]
     try:
-        for number, (path, writer) in enumerate(zip(paths, writers, strict=True)):
+        for process in processes:
             for _ in range(3):
-                assert writer.stdout.readline(), writer.stderr.read()
-            time.sleep(0.005 * number)  # so that they die at different moments of their work
-            writer.kill()
-            writer.wait(timeout=30)
-            read = read_checkpoint(path)
-            assert read.metadata["epoch"] >= 3
-            np.testing.assert_array_equal(
-                read.tensors["w"], np.full(500_000, read.metadata["epoch"], np.float32)
-            )
+                assert process.stdout.readline(), process.stderr.read()
+        yield list(zip(paths, processes, strict=True))
     finally:
-        for writer in writers:
-            writer.kill()
-            writer.communicate()
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_a_checkpoint_is_whole_while_it_is_replaced_and_after_its_writer_is_killed(writers):
+    seen = []
+    for path, process in writers:
+        for _ in range(20):
+            read = read_checkpoint(path)
+            assert len(set(read.tensors["w"].tolist())) == 1
+            seen.append(read.metadata["epoch"])
+        time.sleep(0.01 * random.random())  # so that they die at different moments of their work
+        process.kill()
+        process.wait(timeout=30)
+        read = read_checkpoint(path)
+        assert set(read.tensors["w"].tolist()) == {read.metadata["epoch"]}
+    assert min(seen) >= 3
+    assert len(set(seen)) > 5  # they did replace it meanwhile
 
 
 WRITE_TOO_MUCH = """

@@ -11,7 +11,7 @@ from mindcv.data.digits import write_digits
 from mindcv.data.folder import FolderSource, class_index
 from mindcv.data.mindrecord import MindRecordSource
 from mindcv.data.sampling import count_samples, epoch_indices, shard_indices
-from mindcv.data.sources import Source
+from mindcv.data.sources import Indices, Source
 from mindcv.data.standard import read_cifar10, read_cifar100, read_fashion_mnist, read_mnist
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
@@ -79,8 +79,8 @@ def create_dataset(
         root: Folder of the dataset.
         split: Part of the dataset.
         shuffle: Draw the samples in a new order at each pass, by the seed of `mindspore.dataset.config`.
-            Then shards have equally many samples, some of them twice if they do not divide, and each shard
-            keeps its own at every pass. Otherwise every sample is in exactly one shard.
+            Then shards have equally many samples, some of them twice if they do not divide. Otherwise every
+            sample is in exactly one shard.
         num_samples: Use only this many samples, over all shards.
         num_shards: Number of shards.
         shard_id: Which of them.
@@ -102,15 +102,19 @@ def create_dataset(
             f"shard_id={rank} of num_shards={size} has none of the "
             f"{count_samples(len(source), num_samples)} samples in {source.origin}: use fewer shards"
         )
+    workers = usable_workers(num_parallel_workers)
     if shuffle:
-        indices = epoch_indices(
-            len(source), seed=ds.config.get_seed(), epoch=0, rank=rank, size=size, num_samples=num_samples
-        )
+        seed = ds.config.get_seed()
+
+        def order(epoch: int) -> Indices:
+            return epoch_indices(
+                len(source), seed=seed, epoch=epoch, rank=rank, size=size, num_samples=num_samples
+            )
+
+        dataset = source.dataset(order(0), later=order, num_parallel_workers=workers)
     else:
         indices = shard_indices(len(source), rank=rank, size=size, num_samples=num_samples)
-    dataset = source.dataset(
-        indices, reshuffle=shuffle, num_parallel_workers=usable_workers(num_parallel_workers)
-    )
+        dataset = source.dataset(indices, num_parallel_workers=workers)
     # MindSpore knows the classes of its own datasets only; notebooks written for MindCV ask for them.
     dataset.num_classes = lambda: len(source.classes)
     return dataset

@@ -11,6 +11,7 @@ import numpy as np
 from mindspore.dataset import vision
 from numpy.typing import NDArray
 
+from mindcv.data.jpeg import is_cut_jpeg
 from mindcv.data.sources import Sample, StreamSource
 from mindcv.errors import UserError
 
@@ -111,7 +112,7 @@ class FolderSource(StreamSource):
         bad = []
         for path in dict.fromkeys(map(self.path, list(self._last_read))):
             try:
-                decode(np.fromfile(path, np.uint8))
+                decode(_read_image(path))
             except (RuntimeError, TypeError, ValueError, OSError):
                 bad.append(path)
         return bad
@@ -128,7 +129,14 @@ class FolderSource(StreamSource):
 
     def _read_files(self, indices: NDArray[np.int64]) -> list[Sample]:
         self._last_read.extend(indices)
-        return [(np.fromfile(self.path(index), np.uint8), self.labels[index]) for index in indices]
+        return [(_read_image(self.path(index)), self.labels[index]) for index in indices]
+
+
+def _read_image(path: str) -> NDArray[np.uint8]:
+    data = np.fromfile(path, np.uint8)
+    if is_cut_jpeg(data.tobytes()):
+        raise UserError(f"{path} is cut short: remove or replace it")
+    return data
 
 
 def _class_folders(split: Path) -> list[str]:

@@ -11,7 +11,7 @@ from mindspore import int32
 from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
-from mindcv.data.sources import Source
+from mindcv.data.sources import Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -66,10 +66,15 @@ class MindRecordSource(Source):
         return [str(label) for label in range(int(self.labels.max()) + 1)]
 
     def dataset(
-        self, indices: NDArray[np.int64], *, reshuffle: bool = False, num_parallel_workers: int = 1
+        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
     ) -> Any:
         """Samples as a MindSpore dataset, see `Source.dataset`."""
-        sampler = (ds.SubsetRandomSampler if reshuffle else ds.SubsetSampler)(indices.tolist())
+        sampler = ds.SubsetSampler(indices.tolist())
+        if later is not None:
+            # MindSpore draws the order itself here, and a new one at each pass.
+            # A SubsetRandomSampler would draw the same order at each pass.
+            chosen, sampler = sampler, ds.RandomSampler()
+            sampler.add_child(chosen)
         data = self._open([self._image, "label"], sampler=sampler, num_parallel_workers=num_parallel_workers)
         if self._image != "image":
             data = data.rename(self._image, "image")

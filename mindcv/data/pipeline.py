@@ -10,7 +10,7 @@ import numpy as np
 
 from mindcv.data.loader import create_loader
 from mindcv.data.sampling import augmentation_seed, count_samples, epoch_indices, shard_indices
-from mindcv.data.sources import Source
+from mindcv.data.sources import Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -96,30 +96,46 @@ class Pipeline:
         Returns:
             MindSpore dataset with the columns image (uint8, ``[N, C, H, W]``) and label (int32, ``[N]``).
         """
-        total = len(self.source)
         if self.is_training:
             _seed_augmentation(augmentation_seed(self.seed, epoch, self.rank))
-            indices = epoch_indices(
-                total,
-                seed=self.seed,
-                epoch=epoch,
-                rank=self.rank,
-                size=self.size,
-                shuffle=self.shuffle,
-                num_samples=self.num_samples,
-            )
-        else:
-            indices = shard_indices(total, rank=self.rank, size=self.size, num_samples=self.num_samples)
+        batches = self._batches(self._indices(epoch))
+        # Skipping whole batches lets the random operators run over them: a shorter list of images would not.
+        return batches.skip(skip) if skip else batches
+
+    def run(self, first_epoch: int = 0) -> Any:
+        """The batches of one epoch at each pass, for a device that keeps one dataset for the whole run.
+
+        The images and their order are those of `epoch`; the augmentation goes on from pass to pass instead of
+        starting anew, and so does the order in MindRecord.
+
+        Args:
+            first_epoch: Epoch of the first pass.
+        """
+        _seed_augmentation(augmentation_seed(self.seed, first_epoch, self.rank))
+        return self._batches(self._indices(first_epoch), lambda n: self._indices(first_epoch + n))
+
+    def _indices(self, epoch: int) -> Indices:
+        total, ranks = len(self.source), {"rank": self.rank, "size": self.size}
+        if not self.is_training:
+            return shard_indices(total, num_samples=self.num_samples, **ranks)
+        return epoch_indices(
+            total,
+            seed=self.seed,
+            epoch=epoch,
+            shuffle=self.shuffle,
+            num_samples=self.num_samples,
+            **ranks,
+        )
+
+    def _batches(self, indices: Indices, later: LaterPasses | None = None) -> Any:
         workers = usable_workers(self.num_parallel_workers)
-        batches = create_loader(
-            self.source.dataset(indices, num_parallel_workers=workers),
+        return create_loader(
+            self.source.dataset(indices, later=later, num_parallel_workers=workers),
             self.batch_size,
             drop_remainder=self.drop_remainder,
             transform=self.transform,
             num_parallel_workers=workers,
         )
-        # Skipping whole batches lets the random operators run over them: a shorter list of images would not.
-        return batches.skip(skip) if skip else batches
 
     def explain(self, error: Exception) -> Exception:
         """What to raise in place of an error that an epoch raised: MindSpore does not name the file.

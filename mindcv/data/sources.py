@@ -1,7 +1,7 @@
 """What every dataset is here: samples in random access, of which a MindSpore dataset yields any sequence."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import mindspore.dataset as ds
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 __all__ = ["ArraySource", "Sample", "Source", "StreamSource"]
 
 Sample = tuple[NDArray[np.uint8], Any]  # an image, and its label: an int32 scalar
+Indices = NDArray[np.int64]
+LaterPasses = Callable[[int], Indices]
 
 
 class Source(ABC):
@@ -31,13 +33,14 @@ class Source(ABC):
 
     @abstractmethod
     def dataset(
-        self, indices: NDArray[np.int64], *, reshuffle: bool = False, num_parallel_workers: int = 1
+        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
     ) -> Any:
         """Samples as a MindSpore dataset.
 
         Args:
             indices: Samples to yield.
-            reshuffle: Draw them in a new order at each pass, instead of in the order of `indices`.
+            later: Gives the samples of the second pass and further ones by their number, from 1; as many as
+                `indices`. Without it every pass is the same.
             num_parallel_workers: Threads that read, where MindSpore reads the files itself.
 
         Returns:
@@ -65,16 +68,16 @@ class StreamSource(Source):
         self.labels = labels
 
     @abstractmethod
-    def read(self, indices: NDArray[np.int64]) -> Iterator[Sample]:
+    def read(self, indices: Indices) -> Iterator[Sample]:
         """Samples of the given indices, in their order."""
 
     def dataset(
-        self, indices: NDArray[np.int64], *, reshuffle: bool = False, num_parallel_workers: int = 1
+        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
     ) -> Any:
         """Samples as a MindSpore dataset, see `Source.dataset`; one thread feeds it."""
         # More than one generator worker polls with a sleep of 0.1 s: one is faster.
         return ds.GeneratorDataset(
-            _Stream(self, indices, reshuffle),
+            _Stream(self, indices, later),
             column_names=["image", "label"],
             num_parallel_workers=1,
             python_multiprocessing=False,
@@ -84,16 +87,20 @@ class StreamSource(Source):
 class _Stream:
     """What a `GeneratorDataset` iterates: without `__getitem__`, MindSpore puts no sampler before it."""
 
-    def __init__(self, source: StreamSource, indices: NDArray[np.int64], reshuffle: bool) -> None:
+    def __init__(self, source: StreamSource, indices: Indices, later: LaterPasses | None) -> None:
         self._source = source
         self._indices = indices
-        self._rng = np.random.default_rng(ds.config.get_seed()) if reshuffle else None
+        self._later = later
+        self._passes = 0
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __iter__(self) -> Iterator[Sample]:
-        return self._source.read(self._indices if self._rng is None else self._rng.permutation(self._indices))
+        # A generator: MindSpore also asks for an iterator only to see whether there is one.
+        indices = self._later(self._passes) if self._later and self._passes else self._indices
+        self._passes += 1
+        yield from self._source.read(indices)
 
 
 class ArraySource(StreamSource):
@@ -112,7 +119,7 @@ class ArraySource(StreamSource):
         super().__init__(origin, classes, labels)
         self._images = images
 
-    def read(self, indices: NDArray[np.int64]) -> Iterator[Sample]:
+    def read(self, indices: Indices) -> Iterator[Sample]:
         """Images of the given indices, in their order."""
         for index in indices:
             yield self._images[index], self.labels[index]

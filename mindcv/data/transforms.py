@@ -114,8 +114,12 @@ def _resized(size: tuple[int, ...], crop_pct: float, inter: Inter, *, keep_aspec
 
 
 def _flips(hflip: float, vflip: float) -> list[Any]:
-    flips = [vision.RandomHorizontalFlip(hflip)] if hflip > 0 else []
-    return flips + ([vision.RandomVerticalFlip(vflip)] if vflip > 0 else [])
+    # MindSpore gives all random operators of a worker the same random numbers: RandomHorizontalFlip would do
+    # what RandomVerticalFlip does, and flip just those images that RandomCrop has shifted one way. This one
+    # operator draws for both flips, and not as many numbers an image as a crop does.
+    flips = [(vision.HorizontalFlip(), hflip), (vision.VerticalFlip(), vflip)]
+    flips = [(flip, probability) for flip, probability in flips if probability > 0]
+    return [vision.RandomSelectSubpolicy([flips])] if flips else []
 
 
 def _channels_first(coloured: bool, in_channels: int) -> list[Any]:

@@ -3,7 +3,7 @@
 from mindcv.engine.checkpoint import CheckpointManager, training_state
 from mindcv.engine.evaluate import Evaluation, evaluate
 from mindcv.engine.history import EpochResult, History
-from mindcv.engine.step import EvalStep, Normalized, TrainStep
+from mindcv.engine.step import EvalStep, Normalized, TrainStep, batch_norm_statistics
 from mindcv.engine.trainer import Trainer
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Normalized",
     "TrainStep",
     "Trainer",
+    "batch_norm_statistics",
     "evaluate",
     "training_state",
 ]

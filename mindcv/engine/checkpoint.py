@@ -40,7 +40,7 @@ class CheckpointManager:
         name: Start of the files' names, usually the model's.
         tensors: What to save, such as `training_state` returns.
         metadata: What every checkpoint says beside its epoch and score: the config and the classes.
-        interval: Epochs between two numbered checkpoints; the last epoch is always saved.
+        interval: Epochs between two numbered checkpoints; the last epoch is saved too.
         policy: Keep the newest or the best ones.
         keep: How many numbered checkpoints are kept; with 0 none is written.
 

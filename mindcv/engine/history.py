@@ -99,7 +99,8 @@ class History:
     def summary(self) -> str:
         """A few lines to close the run with."""
         seconds = sum(r.train_seconds + r.val_seconds for r in self.results)
-        lines = [f"{len(self.results)} epochs in {seconds:.0f} s"]
+        count = len(self.results)
+        lines = [f"{count} epoch{'s' if count > 1 else ''} in {seconds:.0f} s"]
         if self.best is not None:
             lines.append(f"best epoch {self.best.epoch}: {self.best.validation}")
         return "\n".join([*lines, f"curve: {self.curve_path}   table: {self.csv_path}"])

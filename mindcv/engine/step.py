@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import mindspore as ms
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 
-__all__ = ["EvalStep", "Normalized", "TrainStep"]
+__all__ = ["EvalStep", "Normalized", "TrainStep", "batch_norm_statistics"]
 
 
 class Normalized(nn.Cell):
@@ -122,8 +122,15 @@ class EvalStep(nn.Cell):
         logits = ops.cast(self.network(images), ms.float32)
         losses = ops.where(real, self.loss(logits, labels), ops.zeros((), ms.float32))
         target = ops.gather_elements(logits, 1, labels.expand_dims(1))
+        counted = ops.logical_and(real, (target == target).squeeze(1))  # NaN equals nothing, itself included
         beaten = ops.cast(logits < target, ms.int32).sum(axis=1)
         classes = logits.shape[1]
-        top1 = ops.cast(ops.logical_and(real, beaten >= classes - 1), ms.int32).sum()
-        top5 = ops.cast(ops.logical_and(real, beaten >= classes - 5), ms.int32).sum()
+        top1 = ops.cast(ops.logical_and(counted, beaten >= classes - 1), ms.int32).sum()
+        top5 = ops.cast(ops.logical_and(counted, beaten >= classes - 5), ms.int32).sum()
         return losses.sum(), top1, top5
+
+
+def batch_norm_statistics(network: nn.Cell) -> list[Parameter]:
+    """The running means and variances of all batch normalisations in a network."""
+    norms = [cell for _, cell in network.cells_and_names() if hasattr(cell, "moving_variance")]
+    return [statistic for norm in norms for statistic in (norm.moving_mean, norm.moving_variance)]

@@ -39,8 +39,8 @@ class TrainingData(Protocol):
         """A MindSpore dataset with the batches of one epoch, counted from 0."""
         ...
 
-    def epochs(self, first: int, last: int) -> Any:
-        """A MindSpore dataset with the batches of the epochs from `first` up to, not including, `last`."""
+    def run(self, first_epoch: int) -> Any:
+        """A MindSpore dataset with the batches of one epoch at each pass."""
         ...
 
     def explain(self, error: Exception) -> Exception:
@@ -56,6 +56,8 @@ class Trainer(ms.Callback):
         data: The training images.
         epochs: Epochs in total.
         learning_rates: The schedule, one value a step; the optimizer has its own copy, this one is shown.
+        before_validation: Called after each epoch's training, for example to average the statistics of
+            batch normalisation over the devices.
         validate: Scores the network on the validation images.
         val_interval: Epochs between two validations; after the last epoch there is always one.
         checkpoints: Saves the network; None on a rank that writes nothing.
@@ -72,6 +74,7 @@ class Trainer(ms.Callback):
         *,
         epochs: int,
         learning_rates: Sequence[float],
+        before_validation: Callable[[], None] | None = None,
         validate: Callable[[], Evaluation] | None = None,
         val_interval: int = 1,
         checkpoints: CheckpointManager | None = None,
@@ -84,6 +87,7 @@ class Trainer(ms.Callback):
         self.data = data
         self.epochs = epochs
         self.learning_rates = learning_rates
+        self.before_validation = before_validation
         self.validate = validate
         self.val_interval = val_interval
         self.checkpoints = checkpoints
@@ -105,8 +109,8 @@ class Trainer(ms.Callback):
         model = ms.Model(self.step)
         try:
             if self.sink:
-                run, steps = self.data.epochs(first_epoch, self.epochs), self.data.steps_per_epoch
-                model.train(self.epochs, run, [self], True, sink_size=steps, initial_epoch=first_epoch)
+                run = self.data.run(first_epoch)
+                model.train(self.epochs, run, [self], True, initial_epoch=first_epoch)
                 return
             for epoch in range(first_epoch, self.epochs):
                 model.train(epoch + 1, self.data.epoch(epoch), [self], False, initial_epoch=epoch)
@@ -140,6 +144,8 @@ class Trainer(ms.Callback):
         self._read_losses()
         self._bar.close()
         train_seconds = perf_counter() - self._started
+        if self.before_validation is not None:
+            self.before_validation()
         validation = self._validation()
         steps = self.data.steps_per_epoch
         result = EpochResult(

@@ -1,7 +1,9 @@
 """Weights from a checkpoint file into a network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindcv.errors import UserError
@@ -9,7 +11,7 @@ from mindcv.serialization import read_checkpoint
 
 __all__ = ["load_weights"]
 
-# What a training checkpoint holds beside the network's own parameters.
+# What our own training checkpoints hold beside the network's parameters.
 TRAINING_STATE = "optimizer."
 
 
@@ -36,11 +38,21 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
             raise UserError(
                 f"{path}: '{name}' has shape {found[name].shape}, and {shape} in the network: {_REMEDY}"
             )
-    unknown = [name for name in found if name not in wanted]
+    unknown = [
+        name for name in found if name not in wanted and not _is_training_state(name, found[name], wanted)
+    ]
     if unknown:
         raise UserError(f"{path}: holds '{unknown[0]}', which the network has not: {_REMEDY}")
     for name, parameter in wanted.items():
         ops.assign(parameter, Tensor(found[name], parameter.dtype))
+
+
+def _is_training_state(name: str, value: np.ndarray, wanted: Mapping[str, Parameter]) -> bool:
+    """Whether a file of MindCV or MindSpore holds this because it was saved while training.
+
+    That is a moment of one of the network's parameters, a number such as the step, or the learning rates.
+    """
+    return name.partition(".")[2] in wanted or value.size == 1 or name == "learning_rate"
 
 
 _REMEDY = "choose the model, num_classes and in_channels that the file was made with"

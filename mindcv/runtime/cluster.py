@@ -16,7 +16,7 @@ import subprocess
 import sys
 from time import monotonic, sleep
 
-from mindspore import communication
+from mindspore import Tensor, communication, ops
 
 from mindcv.errors import UserError
 from mindcv.runtime.launch import Launch
@@ -47,10 +47,11 @@ def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
     try:
         with quiet_stderr():
             communication.init()
+            ops.AllGather()(Tensor([0.0]))  # the first collective still logs every connection
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{launch.size} processes started by {launch.by} cannot form a group ({reason}): see docs/launch.md"
+            f"{launch.by}'s {launch.size} ranks cannot meet ({reason}): see docs/launch.md"
         ) from error
     return communication.get_rank(), communication.get_group_size()
 
@@ -104,7 +105,7 @@ def _free_port() -> int:
 def _start_scheduler() -> None:
     """Start the process through which the ranks find each other; it ends with this one, however that ends."""
     subprocess.Popen(
-        [sys.executable, "-c", "from mindspore import communication; communication.init()"],
+        [sys.executable, "-c", "from mindspore import Tensor, communication, ops; communication.init()"],
         env={**os.environ, "MS_ROLE": "MS_SCHED"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

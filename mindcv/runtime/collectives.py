@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from mindspore import Parameter, Tensor, ops
+from mindspore import Parameter, Tensor, communication, ops
 
 __all__ = ["average_parameters", "broadcast_parameters", "sum_over_ranks"]
 
@@ -30,8 +30,8 @@ def broadcast_parameters(parameters: Iterable[Parameter]) -> None:
         ops.assign(parameter, broadcast((parameter,))[0])
 
 
-def average_parameters(parameters: Iterable[Parameter], size: int) -> None:
-    """Give all `size` processes the mean of their float32 values, in place."""
-    reduce = ops.AllReduce()
+def average_parameters(parameters: Iterable[Parameter]) -> None:
+    """Give all processes the mean of their float32 values, in place."""
+    reduce, size = ops.AllReduce(), communication.get_group_size()
     for parameter in parameters:
         ops.assign(parameter, reduce(parameter) / size)

@@ -23,7 +23,7 @@ def quiet_logging() -> Iterator[None]:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what even the C++ side of MindSpore writes to standard error; let it out if there is an error.
+    """Hold back what even MindSpore's C++ side writes to standard error; let it out if there is an error.
 
     For the start of a group of processes, which logs every attempt to reach one that is not there yet.
     """

@@ -1,0 +1,50 @@
+"""The frame of a command-line program: how it ends, alone or as one of several processes."""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from mindcv.errors import UserError
+from mindcv.runtime.launch import detect_launch
+
+__all__ = ["run_program"]
+
+# Ranks often fail for the same reason at the same time. The others wait for rank 0 to say it: when it ends,
+# the launcher ends them too.
+SECONDS_AFTER_RANK_0 = 2
+
+
+def run_program(main: Callable[[], None]) -> NoReturn:
+    """Run a program to its end, and exit.
+
+    A `UserError` becomes one line on standard error and status 2, Ctrl-C status 130. One of several
+    processes leaves at once, without waiting for the others: where one fails, the launcher ends them all.
+    """
+    launch = detect_launch()
+    status = 0
+    try:
+        main()
+    except UserError as error:
+        status = _report(f"error: {error}", 2, launch.rank)
+    except KeyboardInterrupt:
+        status = _report("stopped by Ctrl-C", 130, launch.rank)
+    except Exception:
+        status = _report(traceback.format_exc(), 1, launch.rank)
+    if launch.by == "python" or (launch.by == "msrun" and status == 0):
+        # msrun's scheduler wants to be told that a worker is done, which happens in an ordinary exit.
+        raise SystemExit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # An ordinary exit could wait for the other ranks, which may be waiting for this one.
+    os._exit(status)
+
+
+def _report(text: str, status: int, rank: int) -> int:
+    if rank > 0:
+        time.sleep(SECONDS_AFTER_RANK_0)
+        text = f"rank {rank}: {text}"
+    print(text, file=sys.stderr)
+    return status
