@@ -176,12 +176,18 @@ def build_train_step(
 def build_evaluation(
     config: Config, network: nn.Cell, data: Pipeline, runtime: Runtime
 ) -> Callable[[], Evaluation]:
-    """A function that scores the network as it then is. Its loss knows no label smoothing."""
+    """A function that scores the network as it then is, and names an image that cannot be read.
+
+    Its loss knows no label smoothing.
+    """
     step = EvalStep(_normalized(config, network), create_loss(config.loss.loss, reduction="none"))
 
     def run() -> Evaluation:
         batches = data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
-        return evaluate(step, batches, data.batch_size, combine=runtime.sum_over_ranks)
+        try:
+            return evaluate(step, batches, data.batch_size, combine=runtime.sum_over_ranks)
+        except RuntimeError as error:
+            raise data.explain(error) from error
 
     return run
 

@@ -34,8 +34,6 @@ from yaml_file import dump_mapping, load_mapping, translate_mindcv
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_args"]
 
-NESTEROV = ("sgd", "momentum", "nesterov", "adam", "nadam")
-
 # What users of other toolkits write, where spelling alone would not lead to our name.
 SYNONYMS = {
     "arch": "model",
@@ -76,29 +74,8 @@ class Config:
                 raise ConfigError(
                     f"{key}={values} does not fit in_channels={channels}: give a number a channel"
                 )
-        self._check_nesterov()
-        self._check_schedule()
         if self.checkpoint.ckpt_save_policy == "top_k" and not self.validation.val_while_train:
             raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
-
-    def _check_nesterov(self) -> None:
-        opt = self.optimizer.opt
-        if self.optimizer.use_nesterov and opt not in NESTEROV:
-            raise ConfigError(
-                f"use_nesterov=True does not fit opt={opt}: it is for {', '.join(NESTEROV)}; set it to False"
-            )
-        nesterov = opt == "nesterov" or (self.optimizer.use_nesterov and opt in ("sgd", "momentum"))
-        if nesterov and self.optimizer.momentum == 0:
-            raise ConfigError("Nesterov's momentum needs one, but momentum=0.0: set it above 0")
-
-    def _check_schedule(self) -> None:
-        scheduler = self.schedule.scheduler
-        if scheduler == "step_decay" and self.schedule.decay_epochs is None:
-            raise ConfigError("scheduler=step_decay decays every decay_epochs: set it")
-        if scheduler == "multi_step_decay" and not self.schedule.multi_step_decay_milestones:
-            raise ConfigError(
-                "scheduler=multi_step_decay needs multi_step_decay_milestones: give some epochs"
-            )
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Config":

@@ -24,6 +24,7 @@ DATASETS = Literal[
 OPTIMIZERS = Literal[
     "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lamb", "lion", "adagrad", "nadam"
 ]
+NESTEROV = ("sgd", "momentum", "nesterov", "adam", "nadam")
 SCHEDULERS = Literal[
     "constant",
     "cosine_decay",
@@ -266,6 +267,14 @@ class OptimizerConfig:
         _check_numbers(self, "give 0 or more", "weight_decay")
         _check_numbers(self, "give a small positive number", "eps", low=1e-30)
         _check_numbers(self, "give a positive factor", "loss_scale", low=1e-9)
+        if self.use_nesterov and self.opt not in NESTEROV:
+            raise ConfigError(
+                f"use_nesterov=True does not fit opt={self.opt}: it is for {', '.join(NESTEROV)}; "
+                "set it to False"
+            )
+        nesterov = self.opt == "nesterov" or (self.use_nesterov and self.opt in ("sgd", "momentum"))
+        if nesterov and self.momentum == 0:
+            raise ConfigError("Nesterov's momentum needs one, but momentum=0.0: set it above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,6 +331,12 @@ class ScheduleConfig:
             )
         if self.min_lr > self.lr:
             raise ConfigError(f"min_lr={self.min_lr} is above lr={self.lr}: lower min_lr or raise lr")
+        if self.scheduler == "step_decay" and self.decay_epochs is None:
+            raise ConfigError("scheduler=step_decay decays every decay_epochs: set it")
+        if self.scheduler == "multi_step_decay" and not milestones:
+            raise ConfigError(
+                "scheduler=multi_step_decay needs multi_step_decay_milestones: give some epochs"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

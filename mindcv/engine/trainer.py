@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import mindspore as ms
+import numpy as np
 from mindspore import Tensor, nn
 from tqdm import tqdm
 
@@ -104,7 +105,7 @@ class Trainer(ms.Callback):
             first_epoch: Epochs that are done already.
 
         Raises:
-            UserError: If the loss is no longer a finite number, or an image cannot be read.
+            UserError: If the loss or a weight is no longer a finite number, or an image cannot be read.
         """
         model = ms.Model(self.step)
         try:
@@ -143,6 +144,7 @@ class Trainer(ms.Callback):
         """Validate, save and record."""
         self._read_losses()
         self._bar.close()
+        self._check_weights()
         train_seconds = perf_counter() - self._started
         if self.before_validation is not None:
             self.before_validation()
@@ -186,6 +188,16 @@ class Trainer(ms.Callback):
         if self._losses:
             step = (self.epoch - 1) * self.data.steps_per_epoch + len(self._losses)
             self._bar.set_postfix(loss=f"{self._losses[-1]:.3f}", lr=f"{self.learning_rates[step - 1]:.3g}")
+
+    def _check_weights(self) -> None:
+        """Stop for a NaN that the loss does not show: on a CPU, MindSpore's ReLU makes 0 of it."""
+        for parameter in self.step.get_parameters():
+            if not np.isfinite(parameter.asnumpy()).all():
+                rate = self.learning_rates[self.epoch * self.data.steps_per_epoch - 1]
+                raise UserError(
+                    f"'{parameter.name}' is no longer finite after epoch {self.epoch} (lr={rate:.3g}): "
+                    "lower lr or lengthen warmup_epochs"
+                )
 
     def _stop_for(self, loss: float) -> None:
         self._bar.close()

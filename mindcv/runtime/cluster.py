@@ -2,7 +2,7 @@
 
 Under msrun, and on Ascend and GPU under mpirun, MindSpore's own `init` is enough. On a CPU under mpirun it
 fails: there the ranks join MindSpore's dynamic cluster, whose scheduler is one more process, which rank 0
-starts. MPI tells all ranks the scheduler's address and is finished before MindSpore begins.
+starts. MPI tells all ranks the scheduler's address, and at the end of the run makes them leave together.
 
 (MindSpore 2.9 and later can also meet at a TCP store, without a scheduler. That way is faster, but private
 and new; this one works from 2.7 on.)
@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from time import monotonic, sleep
+from typing import NoReturn
 
 from mindspore import Tensor, communication, ops
 
@@ -22,9 +23,10 @@ from mindcv.errors import UserError
 from mindcv.runtime.launch import Launch
 from mindcv.runtime.quiet import quiet_stderr
 
-__all__ = ["join_cluster"]
+__all__ = ["join_cluster", "leave_cluster", "serve_cluster"]
 
 JOIN_SECONDS = 120
+DEAD_AFTER_SECONDS = 15  # MindSpore's default is 30
 _MPI_PREFIXES = ("OMPI_", "PMIX_", "PRTE_", "PMI_")
 _PR_SET_PDEATHSIG = 1
 
@@ -47,13 +49,43 @@ def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
     try:
         with quiet_stderr():
             communication.init()
-            ops.AllGather()(Tensor([0.0]))  # the first collective still logs every connection
+            ops.AllGather()(Tensor([0.0])).asnumpy()  # the first collective still logs every connection
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"{launch.by}'s {launch.size} ranks cannot meet ({reason}): see docs/launch.md"
         ) from error
     return communication.get_rank(), communication.get_group_size()
+
+
+def serve_cluster() -> NoReturn:
+    """Be msrun's scheduler: help the workers to find each other, and end when they do.
+
+    It also notices when a worker has died, and with it msrun ends the others.
+    """
+    os.environ.setdefault("MS_NODE_TIMEOUT", str(DEAD_AFTER_SECONDS))
+    communication.init()
+    raise SystemExit(0)
+
+
+def leave_cluster(launch: Launch) -> NoReturn:
+    """End this process, which has done its work, without disturbing the others."""
+    # From here on MindSpore's threads only complain about ranks that were quicker.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    if launch.by == "msrun" or not _met_through_mpi():
+        # In an ordinary exit the worker signs off at the scheduler.
+        raise SystemExit(0)
+    # A rank that is gone cannot send what another still waits for: leave together, and not through
+    # MindSpore's exit, which would look for the scheduler when that may be gone too.
+    from mpi4py import MPI
+
+    MPI.COMM_WORLD.Barrier()
+    MPI.Finalize()
+    os._exit(0)
+
+
+def _met_through_mpi() -> bool:
+    return "mpi4py.MPI" in sys.modules
 
 
 def _meet_through_mpi() -> None:
@@ -78,7 +110,6 @@ def _meet_through_mpi() -> None:
         _start_scheduler()
         _wait_for_port(host, port)
     world.Barrier()
-    MPI.Finalize()
     os.environ.update(MS_ROLE="MS_WORKER", MS_NODE_ID=str(rank))
 
 

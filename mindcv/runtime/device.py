@@ -5,10 +5,12 @@ import random
 import mindspore as ms
 from mindspore import hal
 
-from mindcv.errors import UserError
+from mindcv.errors import UserError, did_you_mean
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = ["seed_everything", "select_device", "supports_sink"]
+
+TARGETS = ("auto", "CPU", "GPU", "Ascend")
 
 
 def select_device(target: str, mode: int) -> str:
@@ -23,8 +25,12 @@ def select_device(target: str, mode: int) -> str:
         The device that is used.
 
     Raises:
-        UserError: If the wanted device, its driver or MindSpore's support for it is missing.
+        UserError: If there is no such device; if it, its driver or MindSpore's support for it is missing; or
+            if MindSpore already runs on another one.
     """
+    if target not in TARGETS:
+        hint = did_you_mean(target.upper(), TARGETS)
+        raise UserError(f"device_target={target!r} is unknown: give one of {', '.join(TARGETS)}{hint}")
     if target == "auto":
         target = next((name for name in ("Ascend", "GPU") if _usable(name)), "CPU")
     elif not _usable(target):
@@ -33,7 +39,14 @@ def select_device(target: str, mode: int) -> str:
             "missing here; install them, or set device_target to CPU or auto"
         )
     ms.set_context(mode=mode)
-    ms.set_device(target)
+    running = ms.get_context("device_target")
+    try:
+        ms.set_device(target)
+    except RuntimeError:  # a notebook has run operators already, and on which device is settled
+        if running != target:
+            raise UserError(
+                f"device_target={target} comes too late: MindSpore already runs on {running}; start anew"
+            ) from None
     return target
 
 

@@ -17,12 +17,15 @@ class Launch:
         rank: This process, from 0.
         size: Number of processes that were started together.
         local_size: How many of them run on this host.
+        is_scheduler: Whether this is none of them, but the process through which they find each other: msrun
+            runs the program once more for it.
     """
 
     by: Literal["python", "mpirun", "msrun"]
     rank: int = 0
     size: int = 1
     local_size: int = 1
+    is_scheduler: bool = False
 
 
 def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
@@ -31,9 +34,13 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
     msrun sets MindSpore's own variables, Open MPI's mpirun those named OMPI_COMM_WORLD, and the mpirun of
     MPICH and Intel MPI those named PMI.
     """
-    if environ.get("MS_ROLE") == "MS_WORKER":
-        rank = int(environ.get("MS_NODE_ID") or environ.get("RANK_ID") or 0)
-        return Launch(by="msrun", rank=rank, size=int(environ["MS_WORKER_NUM"]))
+    if "MS_ROLE" in environ:
+        return Launch(
+            by="msrun",
+            rank=int(environ.get("MS_NODE_ID") or environ.get("RANK_ID") or 0),
+            size=int(environ["MS_WORKER_NUM"]),
+            is_scheduler=environ["MS_ROLE"] == "MS_SCHED",
+        )
     for prefix, local in (("OMPI_COMM_WORLD", "OMPI_COMM_WORLD_LOCAL_SIZE"), ("PMI", "MPI_LOCALNRANKS")):
         if f"{prefix}_SIZE" in environ:
             rank, size = int(environ[f"{prefix}_RANK"]), int(environ[f"{prefix}_SIZE"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from mindcv.errors import UserError
+from mindcv.runtime.cluster import leave_cluster
 from mindcv.runtime.launch import detect_launch
 
 __all__ = ["run_program"]
@@ -33,11 +34,12 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         status = _report("stopped by Ctrl-C", 130, launch.rank)
     except Exception:
         status = _report(traceback.format_exc(), 1, launch.rank)
-    if launch.by == "python" or (launch.by == "msrun" and status == 0):
-        # msrun's scheduler wants to be told that a worker is done, which happens in an ordinary exit.
+    if launch.size == 1:
         raise SystemExit(status)
     sys.stdout.flush()
     sys.stderr.flush()
+    if status == 0:
+        leave_cluster(launch)
     # An ordinary exit could wait for the other ranks, which may be waiting for this one.
     os._exit(status)
 

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindcv.errors import UserError
-from mindcv.runtime.cluster import join_cluster
+from mindcv.runtime.cluster import join_cluster, serve_cluster
 from mindcv.runtime.collectives import sum_over_ranks
 from mindcv.runtime.device import seed_everything, select_device, supports_sink
 from mindcv.runtime.launch import detect_launch
 
 __all__ = ["Runtime", "start"]
 
-logger = logging.getLogger("mindcv.runtime")
+logger = logging.getLogger("mindcv")
+
+
+def log_to_stderr(*, speaking: bool) -> None:
+    """Show the log of this project as plain lines; the ranks that do not speak show errors only."""
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+    logger.setLevel(logging.INFO if speaking else logging.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +72,13 @@ def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = Fals
             "or start one process"
         )
     device = select_device(device_target, mode)
+    if launch.is_scheduler:
+        serve_cluster()
     rank, size = 0, 1
     if launch.size > 1:
         rank, size = join_cluster(launch, device)
     elif distribute:
         logger.warning("distribute=True, but one process was started: training on one device")
+    log_to_stderr(speaking=rank == 0)
     seed_everything(seed)
     return Runtime(device=device, rank=rank, size=size)

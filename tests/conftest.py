@@ -1,0 +1,71 @@
+"""What several tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from config import ConfigError, load_config
+
+PHOTO_CLASSES = {  # folder name: colour of the shape
+    "red apple": (200, 40, 30),
+    "Äpfel und Birnen 苹果": (60, 190, 60),
+    "sky": (50, 90, 210),
+}
+PHOTOS_A_CLASS = {"train": 24, "val": 8}
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image folder: 3 classes of coloured shapes in noise, 24 and 8 JPEGs each, one of them grey.
+
+    It is read-only by agreement: a test that needs it otherwise makes a copy.
+    """
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for split, count in PHOTOS_A_CLASS.items():
+        for name, colour in PHOTO_CLASSES.items():
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                photo(rng, colour).save(folder / f"{name} {i}.JPEG", quality=90)
+    grey = root / "train" / "sky" / "sky 0.JPEG"
+    Image.open(grey).convert("L").save(grey)
+    return root
+
+
+def photo(rng: np.random.Generator, colour: tuple[int, int, int]) -> Image.Image:
+    """A coloured rectangle before noise, of a random size from 40 to 90 pixels."""
+    height, width = rng.integers(40, 91, 2)
+    pixels = rng.integers(0, 256, (height, width, 3))
+    top, left = rng.integers(0, (height // 4, width // 4))
+    part = pixels[top : top + 3 * height // 4, left : left + 3 * width // 4]
+    part[:] = part // 4 + 3 * np.array(colour) // 4
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Callable[[str | bytes], str]:
+    """Writes a YAML file and returns its path."""
+
+    def write(content: str | bytes) -> str:
+        path = tmp_path / "recipe.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def message() -> Callable[..., str]:
+    """Takes a command line that is refused and returns in which words, one line."""
+
+    def refused(*argv: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            load_config(argv)
+        assert len(str(caught.value).splitlines()) == 1
+        return str(caught.value)
+
+    return refused
