@@ -147,7 +147,7 @@ def test_unknown_option_names_the_nearest():
     assert str(error.value) == "model 'mnasnet_100' has no option 'drop_rte'; did you mean 'drop_rate'?"
     with pytest.raises(UserError) as error:
         create_model("mnasnet1_0", width=2.0)
-    options = "in_channels, num_classes, drop_rate, drop_path_rate, bn_eps, bn_momentum, padding"
+    options = "in_channels, num_classes, drop_rate, drop_path_rate, bn_eps, bn_momentum, padding, sync_bn"
     assert str(error.value) == f"model 'mnasnet_100' has no option 'width'; it has {options}"
 
 

@@ -78,9 +78,12 @@ class Job:
 
     def rank(self, rank: int) -> int:
         """The process of a rank."""
-        names = [f"OMPI_COMM_WORLD_RANK={rank}", f"RANK_ID={rank}"]
-        workers = {p: env for p, env in self.processes().items() if "MS_ROLE=MS_SCHED" not in env}
-        (process,) = [p for p, env in workers.items() if any(name in env for name in names)]
+        names = {f"OMPI_COMM_WORLD_RANK={rank}", f"RANK_ID={rank}"}
+        (process,) = (
+            process
+            for process, env in self.processes().items()
+            if names.intersection(env) and "MS_ROLE=MS_SCHED" not in env and _is_python(process)
+        )
         return process
 
     def until(self, condition: Callable[[], bool], what: str, *, seconds: float = START_AND_RUN) -> float:
@@ -107,6 +110,10 @@ def _environment(entry: Path) -> list[str]:
         return (entry / "environ").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return []
+
+
+def _is_python(process: int) -> bool:
+    return Path(f"/proc/{process}/exe").resolve() == Path(sys.executable).resolve()
 
 
 def kill(process: int) -> None:

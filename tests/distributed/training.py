@@ -1,9 +1,10 @@
-"""train.py, which besides leaves each rank's weights in a file, and gives each rank a folder of its own.
+"""train.py, which besides gives each rank a folder of its own, and leaves there what it validates.
 
-Whatever a rank should not have written is in its folder.
+Whatever a rank should not have written is then in its folder.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -13,28 +14,27 @@ from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import run_program
 from train import train
 
-networks = []
+exchange_of = build.build_statistics_exchange
 
 
-def remember(make):
-    """Make a function that makes a network keep it."""
+def exchange_and_save(config, network, runtime):
+    """What train.py does before each validation, and then a file with this rank's weights."""
+    exchange = exchange_of(config, network, runtime)
+    epoch = 0
 
-    def make_and_keep(*arguments):
-        networks.append(make(*arguments))
-        return networks[-1]
+    def run() -> None:
+        nonlocal epoch
+        epoch += 1
+        before = {f"before.{p.name}": p.asnumpy().copy() for p in network.get_parameters()}
+        exchange()
+        after = {p.name: p.asnumpy() for p in network.get_parameters()}
+        np.savez(f"weights{runtime.rank}-{epoch}.npz", **before, **after)
 
-    return make_and_keep
-
-
-def main() -> None:
-    """Train, and write this rank's weights."""
-    train(config)
-    (network,) = networks
-    np.savez(f"weights{rank}.npz", **{p.name: p.asnumpy() for p in network.get_parameters()})
+    return run
 
 
 if __name__ == "__main__":
-    rank = detect_launch().rank
-    config = parse_args([*sys.argv[1:], "--ckpt_save_dir", f"rank{rank}"])
-    build.build_network = remember(build.build_network)
-    run_program(main)
+    folder = Path(f"rank{detect_launch().rank}")
+    config = parse_args([*sys.argv[1:], "--ckpt_save_dir", str(folder)])
+    build.build_statistics_exchange = exchange_and_save
+    run_program(lambda: train(config))

@@ -1,0 +1,416 @@
+"""Several processes on one host: what they compute, what they say, and how they end.
+
+Each test looks at a job that a launcher really started. A job takes 10 s to begin, most of which it waits, so
+the quick ones are begun together.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import pytest
+from distributed.jobs import LAUNCH, ROOT, SCRIPTS, Finished, Job, kill, mpirun, python, run
+from PIL import Image
+
+from mindcv.models import create_model
+from mindcv.runtime.cluster import _address_for
+from mindcv.serialization import read_checkpoint, write_checkpoint
+
+TRAIN, VALIDATE = ROOT / "train.py", ROOT / "validate.py"
+DIGITS = ROOT / "configs/mnasnet/mnasnet0.75_digits_cpu.yaml"
+CLASSES = {"train": (10, 10, 9, 9, 9, 9, 8), "val": (9, 7, 5, 4, 3, 2, 1)}  # images in each
+VAL_IMAGES = 31
+ENDING_SECONDS = 30
+MODEL = "mnasnet_small"
+RECIPE = f"""
+mode: 1
+device_target: CPU
+distribute: True
+dataset: image_folder
+image_resize: 32
+num_parallel_workers: 1
+batch_size: 5
+model: {MODEL}
+num_classes: {len(CLASSES["train"])}
+opt: momentum
+loss_scale: 8.0
+label_smoothing: 0.1
+scheduler: constant
+warmup_epochs: 0
+min_lr: 0.0
+"""
+TRAINING = f"""{RECIPE}
+val_while_train: True
+batch_size: 8
+num_samples: 32
+lr: 0.08
+lr_scale: linear
+lr_scale_batch: 64
+epoch_size: 2
+"""
+SCORE = re.compile(r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})\n")
+GREETING = "global batch 16 = 2 x 8, peak lr 0.02\n"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image folder whose smallest class validates with one image."""
+    root = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(1)
+    for split, counts in CLASSES.items():
+        for label, count in enumerate(counts):
+            folder = root / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 128, (36, 36, 3))
+                pixels[..., label % 3] += 16 * label
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights that have an opinion about each image."""
+    path = tmp_path_factory.mktemp("checkpoint") / "random.ckpt"
+    rng = np.random.default_rng(3)
+    tensors = {}
+    for parameter in create_model(MODEL, num_classes=len(CLASSES["val"])).get_parameters():
+        value = parameter.asnumpy()
+        if value.ndim > 1:
+            value = rng.normal(0, np.sqrt(2 / np.prod(value.shape[1:])), value.shape).astype(np.float32)
+        tensors[parameter.name] = ms.Tensor(value)
+    write_checkpoint(path, tensors, {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def write(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function that writes a recipe for the images into a new folder."""
+
+    def recipe(text: str, **options: object) -> Path:
+        folder = tmp_path_factory.mktemp("job")
+        lines = {line.split(":")[0]: line for line in text.split("\n") if line}
+        lines |= {key: f"{key}: {value}" for key, value in {"data_dir": images, **options}.items()}
+        (folder / "recipe.yaml").write_text("\n".join(lines.values()) + "\n", encoding="utf-8")
+        return folder
+
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def jobs(write: Callable[..., Path], checkpoint: Path) -> Iterator[dict[str, Job]]:
+    """The quick jobs, which run at the same time."""
+    commands = {
+        "together": (mpirun(2, SCRIPTS / "together.py", "-c", "recipe.yaml"), write(RECIPE, image_resize=16)),
+        "validate": (mpirun(2, VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
+        "train": (mpirun(2, SCRIPTS / "training.py", "-c", "recipe.yaml"), write(TRAINING, epoch_size=9999)),
+        "alone": (python(VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
+    }
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Job(*command)) for name, command in commands.items()}
+
+
+# --- train.py ----------------------------------------------------------------------------------------------
+
+EPOCH = re.compile(
+    r"epoch (\d+)/\d+  loss \d+\.\d{4}  lr 0\.02  \d+ images/s  \|  validation: top-1 (\d\.\d{4})  .*\n"
+)
+
+
+@pytest.fixture(scope="module")
+def training(jobs: dict[str, Job]) -> Iterator[Job]:
+    """Two ranks that have trained for two epochs and go on."""
+    job = jobs["train"]
+    third = job.folder / "weights1-3.npz"
+    job.until(lambda: third.exists() or job.launcher.poll() is not None, "third epoch")
+    assert third.exists(), job.finish()
+    return job
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_all_ranks_validate_the_same_weights_and_averaged_statistics(training, epoch):
+    first, second = (arrays(training.folder / f"weights{rank}-{epoch}.npz") for rank in (0, 1))
+    names = [name for name in first if not name.startswith("before.")]
+    assert len(names) > 100
+    for name in names:
+        before = [rank[f"before.{name}"] for rank in (first, second)]
+        assert np.array_equal(*before) == ("moving" not in name)
+        np.testing.assert_array_equal(first[name], second[name])
+        np.testing.assert_array_equal(first[name], (before[0] + before[1]) / 2)
+
+
+def test_the_checkpoint_holds_the_weights_that_were_validated(training):
+    saved = read_checkpoint(training.folder / "rank0" / f"{MODEL}-2.ckpt").tensors
+    for name, value in arrays(training.folder / "weights1-2.npz").items():
+        if not name.startswith("before."):
+            np.testing.assert_array_equal(saved[name], value)
+
+
+def test_one_rank_writes_and_says_what_happens(training):
+    assert not (training.folder / "rank1").exists()
+    said, err = ((training.folder / name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+    epochs = [int(epoch) for epoch, _ in EPOCH.findall(said)]
+    assert epochs[:2] == [1, 2]
+    assert epochs == sorted(set(epochs))
+    assert err == GREETING
+    with (training.folder / "rank0" / "history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["step"], row["lr"]) for row in rows[:2]] == [
+        ("1", "2", "0.02"),
+        ("2", "4", "0.02"),
+    ]
+
+
+def test_when_a_rank_is_killed_all_processes_end_soon(training):
+    assert len(training.processes()) >= 4  # the launcher, two ranks, the scheduler
+    assert_killing_ends(training)
+
+
+def assert_killing_ends(job: Job) -> None:
+    kill(job.rank(1))
+    job.until(lambda: not job.processes(), "end of all processes", seconds=ENDING_SECONDS)
+    assert job.finish().status != 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+@pytest.mark.parametrize("launcher", LAUNCH)
+def test_when_a_rank_is_killed_all_processes_end_soon_whoever_started_them(write, launcher, mode):
+    folder = write(TRAINING, epoch_size=9999, mode=mode)
+    with Job(LAUNCH[launcher](2, TRAIN, "-c", "recipe.yaml"), folder) as job:
+        history = folder / "ckpt" / "history.csv"
+        job.until(lambda: history.exists() or job.launcher.poll() is not None, "first epoch")
+        assert history.exists(), job.finish()
+        assert_killing_ends(job)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+@pytest.mark.parametrize("launcher", LAUNCH)
+def test_training_ends_with_one_summary_and_its_score_is_what_validate_prints(write, launcher, mode):
+    folder = write(TRAINING, mode=mode, keep_checkpoint_max=1)
+    finished = run(LAUNCH[launcher](2, TRAIN, "-c", "recipe.yaml"), folder)
+    assert finished.status == 0, finished
+    assert [epoch for epoch, _ in EPOCH.findall(finished.out)] == ["1", "2"]
+    assert len(re.findall("2 epochs in", finished.out)) == 1
+    assert (finished.out + finished.err).count(GREETING) == 1
+    files = sorted(path.name for path in (folder / "ckpt").iterdir())
+    assert files == ["curve.png", "history.csv", f"{MODEL}-2.ckpt", f"{MODEL}_best.ckpt"]
+    best = f"ckpt/{MODEL}-2.ckpt"
+    again = run(python(VALIDATE, "-c", "recipe.yaml", "--ckpt_path", best), folder)
+    assert SCORE.findall(again.out) == SCORE.findall(finished.out)[1:2]
+
+
+# --- what ranks compute together ---------------------------------------------------------------------------
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("mpirun", 2), id="2 ranks"),
+        pytest.param(("msrun", 3), id="3 ranks", marks=pytest.mark.slow),
+    ],
+)
+def together(request: pytest.FixtureRequest, write: Callable[..., Path]) -> Iterator[tuple[Job, Finished]]:
+    """A job of together.py that has ended."""
+    launcher, ranks = request.param
+    with ExitStack() as stack:
+        if ranks == 2:
+            job = request.getfixturevalue("jobs")["together"]
+        else:
+            command = LAUNCH[launcher](ranks, SCRIPTS / "together.py", "-c", "recipe.yaml")
+            job = stack.enter_context(Job(command, write(RECIPE, image_resize=16)))
+        finished = job.finish()
+        assert (job.folder / "found.json").is_file(), finished
+        yield job, finished
+
+
+@pytest.fixture
+def found(together: tuple[Job, Finished]) -> dict[str, Any]:
+    """What together.py found out."""
+    return json.loads((together[0].folder / "found.json").read_text(encoding="utf-8"))
+
+
+modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "pynative"])
+
+
+@modes
+@pytest.mark.parametrize("network", ["plain", "normalised"])
+def test_a_step_of_n_ranks_is_the_step_of_one_with_n_times_the_batch(found, network, mode):
+    step = found[f"{network} {mode}"]
+    assert step["loss"] == pytest.approx(step["loss alone"], abs=1e-5)
+    assert len(step["differences"]) == {"plain": 3, "normalised": 41}[network]
+    assert max(step["differences"].values()) < 1e-5
+    # That says something: the step is long, without the others it is another, and so are the statistics.
+    without = found[f"{network} {ms.PYNATIVE_MODE}"]["differences without the others"]
+    for differences in (step["steps"], without):
+        assert max(differences.values()) > 1e-2
+        assert all(value > 1e-4 for name, value in differences.items() if "moving_variance" in name)
+
+
+@modes
+@pytest.mark.parametrize("network", ["plain", "normalised"])
+def test_after_a_step_all_ranks_have_the_same_values_to_the_bit(found, network, mode):
+    assert found[f"{network} {mode}"]["ranks differ by"] == 0
+
+
+@modes
+def test_all_ranks_get_rank_0s_values_or_the_mean(found, mode):
+    ranks = np.arange(found["size"])
+    exchanges = found[f"exchanges {mode}"]
+    mean = [[(1.5 + ranks).mean(), (-2.0 * ranks).mean()], (4.0**ranks).mean()]
+    assert exchanges["mean"] == mean
+    assert exchanges["broadcast"] == [[[1.0]], [5]]
+    total = len(ranks)
+    assert exchanges["everywhere"] == pytest.approx([total * v for v in [*mean[0], mean[1], 1.0, 5.0]])
+
+
+@modes
+def test_sums_over_ranks_are_those_of_float64(found, mode):
+    ranks = range(found["size"])
+    expected = [
+        sum(2**24 + 1 + r for r in ranks),  # float32 has no odd numbers there
+        sum(2**40 + 1 + r for r in ranks),
+        sum(0.1 * (r + 1) for r in ranks),
+        -sum(ranks),
+    ]
+    assert found[f"exchanges {mode}"]["sum"] == expected
+
+
+@modes
+def test_every_image_is_scored_once_and_the_score_is_that_of_one_rank(found, mode):
+    scores = found[f"scores {mode}"]
+    together, alone = scores["together"], scores["alone"]
+    for name in ("images", "top1", "top5"):
+        assert together[name] == alone[name]
+    assert together["images"] == VAL_IMAGES
+    assert 0 < together["top5"] < VAL_IMAGES
+    assert together["loss_sum"] / VAL_IMAGES == pytest.approx(alone["loss_sum"] / VAL_IMAGES, abs=1e-6)
+    shards = np.array(scores["classes"])
+    assert shards.sum(axis=0).tolist() == list(CLASSES["val"])
+    assert shards.min() == 0  # one of them lacks a class
+    assert np.ptp(shards.sum(axis=1)) == 1
+
+
+def test_rank_0_is_rank_0_and_counts_all(found, together):
+    assert found["rank of rank 0"] == 0
+    assert "never reached" not in together[1].out
+
+
+def test_a_mistake_of_one_rank_ends_all_and_comes_before_the_launchers_words(found, together):
+    job, finished = together
+    message = f"rank {found['size'] - 1}: error: a mistake that the others did not make\n"
+    assert finished.status != 0
+    if found["size"] == 2:
+        assert finished.err.startswith(message), finished
+    else:
+        assert message in finished.out + finished.err, finished
+    last_word = max((job.folder / name).stat().st_mtime for name in ("stdout", "stderr"))
+    assert last_word - found["end"] < ENDING_SECONDS
+    job.until(lambda: not job.processes(), "end of all processes", seconds=ENDING_SECONDS)
+
+
+# --- validate.py -------------------------------------------------------------------------------------------
+
+
+def test_validate_prints_once_on_two_ranks_what_it_prints_on_one(jobs):
+    alone, two = jobs["alone"].finish(), jobs["validate"].finish()
+    assert (alone.status, two.status, two.err) == (0, 0, "")
+    assert two.out == alone.out
+    top1, top5, _ = map(float, SCORE.fullmatch(two.out).groups())
+    assert 0 < top1 < top5 < 1
+    assert (top5 * VAL_IMAGES) == pytest.approx(round(top5 * VAL_IMAGES), abs=2e-3)
+
+
+def test_distribute_under_plain_python_means_one_device_and_says_so(jobs):
+    finished = jobs["alone"].finish()
+    assert finished.status == 0
+    assert finished.err == "distribute=True, but one process was started: training on one device\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("launcher", "ranks"), [("mpirun", 3), ("msrun", 2), ("msrun", 3)])
+def test_validate_prints_the_same_however_it_is_started(jobs, write, checkpoint, launcher, ranks):
+    folder = write(RECIPE, ckpt_path=checkpoint, mode=0)
+    finished = run(LAUNCH[launcher](ranks, VALIDATE, "-c", "recipe.yaml"), folder)
+    assert finished.status == 0, finished
+    assert SCORE.findall(finished.out) == SCORE.findall(jobs["alone"].finish().out)
+
+
+# --- mistakes that all ranks make --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--lerning_rate", "1"), "command line: 'lerning_rate' is no option"),
+        (
+            ("--distribute", "False"),
+            "mpirun started 2 processes, but distribute=False: set distribute to True, or start one "
+            "process\n",
+        ),
+    ],
+)
+def test_a_mistake_of_all_ranks_is_one_line(write, options, said):
+    finished = run(mpirun(2, TRAIN, "-c", "recipe.yaml", *options), write(TRAINING))
+    assert finished.status == 2, finished
+    assert finished.err.startswith(f"error: {said}"), finished
+    assert finished.err.count("error:") == 1
+    assert finished.out == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCH)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--lerning_rate", "1"), "error: command line: 'lerning_rate' is no option"),
+        (("--distribute", "False"), "error: {} started 2 processes, but distribute=False"),
+        (("--data_dir", "nowhere"), "error: nowhere is no folder"),
+    ],
+)
+def test_a_mistake_of_all_ranks_is_said_once_whoever_started_them(write, launcher, options, said):
+    finished = run(LAUNCH[launcher](2, TRAIN, "-c", "recipe.yaml", *options), write(TRAINING))
+    assert finished.status != 0, finished
+    assert (finished.out + finished.err).count(said.format(launcher)) == 1, finished
+    assert "rank 1: error" not in finished.out + finished.err
+
+
+# --- a whole training --------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "mode"),
+    [("mpirun", ms.GRAPH_MODE), ("mpirun", ms.PYNATIVE_MODE), ("msrun", ms.GRAPH_MODE)],
+)
+def test_two_ranks_learn_the_digits_as_one_does(tmp_path, launcher, mode):
+    options = {"distribute": True, "batch_size": 32, "num_parallel_workers": 1, "mode": mode}
+    flags = [text for key, value in options.items() for text in (f"--{key}", value)]
+    finished = run(LAUNCH[launcher](2, TRAIN, "-c", DIGITS, *flags), tmp_path, seconds=900)
+    assert finished.status == 0, finished
+    with (tmp_path / "ckpt/digits/history.csv").open(encoding="utf-8") as file:
+        assert max(float(row["top1"]) for row in csv.DictReader(file)) >= 0.96
+
+
+# --- where the ranks meet ----------------------------------------------------------------------------------
+
+
+def test_ranks_on_one_host_meet_at_its_loopback():
+    assert _address_for(["here"]) == _address_for(["here", "here", "here"]) == "127.0.0.1"
+
+
+def test_ranks_on_two_hosts_meet_where_rank_0_would_send_from():
+    assert _address_for(["here", "127.0.0.2"]) == "127.0.0.1"  # not 127.0.0.2, the other's own
+    assert _address_for(["here", "here", "nowhere.invalid"]) == "here"
