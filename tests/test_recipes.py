@@ -63,10 +63,10 @@ IMAGENET = {
 
 DIGITS = {
     "mode": 0,
-    "distribute": False,
+    "distribute": True,
     "device_target": "CPU",
     "dataset": "digits",
-    "batch_size": 64,
+    "batch_size": 32,
     "image_resize": 48,
     "interpolation": "bicubic",
     "hflip": None,
@@ -80,6 +80,8 @@ DIGITS = {
     "label_smoothing": 0.1,
     "scheduler": "cosine_decay",
     "lr": 0.05,
+    "lr_scale": "linear",
+    "lr_scale_batch": 64,
     "min_lr": 0.0,
     "warmup_epochs": 2,
     "decay_epochs": None,

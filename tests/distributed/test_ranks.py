@@ -15,106 +15,21 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import pytest
-from distributed.jobs import LAUNCH, ROOT, SCRIPTS, Finished, Job, kill, mpirun, python, run
-from PIL import Image
+from distributed.jobs import LAUNCH, SCRIPTS, Finished, Job, kill, python, run
+from distributed.recipes import (
+    CLASSES,
+    ENDING_SECONDS,
+    GREETING,
+    MODEL,
+    RECIPE,
+    SCORE,
+    TRAIN,
+    TRAINING,
+    VAL_IMAGES,
+    VALIDATE,
+)
 
-from mindcv.models import create_model
-from mindcv.runtime.cluster import _address_for
-from mindcv.serialization import read_checkpoint, write_checkpoint
-
-TRAIN, VALIDATE = ROOT / "train.py", ROOT / "validate.py"
-DIGITS = ROOT / "configs/mnasnet/mnasnet0.75_digits_cpu.yaml"
-CLASSES = {"train": (10, 10, 9, 9, 9, 9, 8), "val": (9, 7, 5, 4, 3, 2, 1)}  # images in each
-VAL_IMAGES = 31
-ENDING_SECONDS = 30
-MODEL = "mnasnet_small"
-RECIPE = f"""
-mode: 1
-device_target: CPU
-distribute: True
-dataset: image_folder
-image_resize: 32
-num_parallel_workers: 1
-batch_size: 5
-model: {MODEL}
-num_classes: {len(CLASSES["train"])}
-opt: momentum
-loss_scale: 8.0
-label_smoothing: 0.1
-scheduler: constant
-warmup_epochs: 0
-min_lr: 0.0
-"""
-TRAINING = f"""{RECIPE}
-val_while_train: True
-batch_size: 8
-num_samples: 32
-lr: 0.08
-lr_scale: linear
-lr_scale_batch: 64
-epoch_size: 2
-"""
-SCORE = re.compile(r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})\n")
-GREETING = "global batch 16 = 2 x 8, peak lr 0.02\n"
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image folder whose smallest class validates with one image."""
-    root = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(1)
-    for split, counts in CLASSES.items():
-        for label, count in enumerate(counts):
-            folder = root / split / f"class{label}"
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 128, (36, 36, 3))
-                pixels[..., label % 3] += 16 * label
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-    return root
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights that have an opinion about each image."""
-    path = tmp_path_factory.mktemp("checkpoint") / "random.ckpt"
-    rng = np.random.default_rng(3)
-    tensors = {}
-    for parameter in create_model(MODEL, num_classes=len(CLASSES["val"])).get_parameters():
-        value = parameter.asnumpy()
-        if value.ndim > 1:
-            value = rng.normal(0, np.sqrt(2 / np.prod(value.shape[1:])), value.shape).astype(np.float32)
-        tensors[parameter.name] = ms.Tensor(value)
-    write_checkpoint(path, tensors, {})
-    return path
-
-
-@pytest.fixture(scope="module")
-def write(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A function that writes a recipe for the images into a new folder."""
-
-    def recipe(text: str, **options: object) -> Path:
-        folder = tmp_path_factory.mktemp("job")
-        lines = {line.split(":")[0]: line for line in text.split("\n") if line}
-        lines |= {key: f"{key}: {value}" for key, value in {"data_dir": images, **options}.items()}
-        (folder / "recipe.yaml").write_text("\n".join(lines.values()) + "\n", encoding="utf-8")
-        return folder
-
-    return recipe
-
-
-@pytest.fixture(scope="module")
-def jobs(write: Callable[..., Path], checkpoint: Path) -> Iterator[dict[str, Job]]:
-    """The quick jobs, which run at the same time."""
-    commands = {
-        "together": (mpirun(2, SCRIPTS / "together.py", "-c", "recipe.yaml"), write(RECIPE, image_resize=16)),
-        "validate": (mpirun(2, VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
-        "train": (mpirun(2, SCRIPTS / "training.py", "-c", "recipe.yaml"), write(TRAINING, epoch_size=9999)),
-        "alone": (python(VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
-    }
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(Job(*command)) for name, command in commands.items()}
-
+from mindcv.serialization import read_checkpoint
 
 # --- train.py ----------------------------------------------------------------------------------------------
 
@@ -319,98 +234,3 @@ def test_a_mistake_of_one_rank_ends_all_and_comes_before_the_launchers_words(fou
     last_word = max((job.folder / name).stat().st_mtime for name in ("stdout", "stderr"))
     assert last_word - found["end"] < ENDING_SECONDS
     job.until(lambda: not job.processes(), "end of all processes", seconds=ENDING_SECONDS)
-
-
-# --- validate.py -------------------------------------------------------------------------------------------
-
-
-def test_validate_prints_once_on_two_ranks_what_it_prints_on_one(jobs):
-    alone, two = jobs["alone"].finish(), jobs["validate"].finish()
-    assert (alone.status, two.status, two.err) == (0, 0, "")
-    assert two.out == alone.out
-    top1, top5, _ = map(float, SCORE.fullmatch(two.out).groups())
-    assert 0 < top1 < top5 < 1
-    assert (top5 * VAL_IMAGES) == pytest.approx(round(top5 * VAL_IMAGES), abs=2e-3)
-
-
-def test_distribute_under_plain_python_means_one_device_and_says_so(jobs):
-    finished = jobs["alone"].finish()
-    assert finished.status == 0
-    assert finished.err == "distribute=True, but one process was started: training on one device\n"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("launcher", "ranks"), [("mpirun", 3), ("msrun", 2), ("msrun", 3)])
-def test_validate_prints_the_same_however_it_is_started(jobs, write, checkpoint, launcher, ranks):
-    folder = write(RECIPE, ckpt_path=checkpoint, mode=0)
-    finished = run(LAUNCH[launcher](ranks, VALIDATE, "-c", "recipe.yaml"), folder)
-    assert finished.status == 0, finished
-    assert SCORE.findall(finished.out) == SCORE.findall(jobs["alone"].finish().out)
-
-
-# --- mistakes that all ranks make --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--lerning_rate", "1"), "command line: 'lerning_rate' is no option"),
-        (
-            ("--distribute", "False"),
-            "mpirun started 2 processes, but distribute=False: set distribute to True, or start one "
-            "process\n",
-        ),
-    ],
-)
-def test_a_mistake_of_all_ranks_is_one_line(write, options, said):
-    finished = run(mpirun(2, TRAIN, "-c", "recipe.yaml", *options), write(TRAINING))
-    assert finished.status == 2, finished
-    assert finished.err.startswith(f"error: {said}"), finished
-    assert finished.err.count("error:") == 1
-    assert finished.out == ""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", LAUNCH)
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--lerning_rate", "1"), "error: command line: 'lerning_rate' is no option"),
-        (("--distribute", "False"), "error: {} started 2 processes, but distribute=False"),
-        (("--data_dir", "nowhere"), "error: nowhere is no folder"),
-    ],
-)
-def test_a_mistake_of_all_ranks_is_said_once_whoever_started_them(write, launcher, options, said):
-    finished = run(LAUNCH[launcher](2, TRAIN, "-c", "recipe.yaml", *options), write(TRAINING))
-    assert finished.status != 0, finished
-    assert (finished.out + finished.err).count(said.format(launcher)) == 1, finished
-    assert "rank 1: error" not in finished.out + finished.err
-
-
-# --- a whole training --------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("launcher", "mode"),
-    [("mpirun", ms.GRAPH_MODE), ("mpirun", ms.PYNATIVE_MODE), ("msrun", ms.GRAPH_MODE)],
-)
-def test_two_ranks_learn_the_digits_as_one_does(tmp_path, launcher, mode):
-    options = {"distribute": True, "batch_size": 32, "num_parallel_workers": 1, "mode": mode}
-    flags = [text for key, value in options.items() for text in (f"--{key}", value)]
-    finished = run(LAUNCH[launcher](2, TRAIN, "-c", DIGITS, *flags), tmp_path, seconds=900)
-    assert finished.status == 0, finished
-    with (tmp_path / "ckpt/digits/history.csv").open(encoding="utf-8") as file:
-        assert max(float(row["top1"]) for row in csv.DictReader(file)) >= 0.96
-
-
-# --- where the ranks meet ----------------------------------------------------------------------------------
-
-
-def test_ranks_on_one_host_meet_at_its_loopback():
-    assert _address_for(["here"]) == _address_for(["here", "here", "here"]) == "127.0.0.1"
-
-
-def test_ranks_on_two_hosts_meet_where_rank_0_would_send_from():
-    assert _address_for(["here", "127.0.0.2"]) == "127.0.0.1"  # not 127.0.0.2, the other's own
-    assert _address_for(["here", "here", "nowhere.invalid"]) == "here"
