@@ -46,7 +46,10 @@ class Job:
         environment = {
             k: v for k, v in os.environ.items() if k not in SETTINGS and not k.startswith(LAUNCHERS)
         }
-        environment |= {"PYTHONPATH": str(ROOT), MARK: self.mark.removeprefix(f"{MARK}=")} | variables
+        # msrun starts whichever python comes first.
+        first = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment |= {"PYTHONPATH": str(ROOT), "PATH": first}
+        environment |= {MARK: self.mark.removeprefix(f"{MARK}=")} | variables
         with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
             self.launcher = subprocess.Popen(
                 command,
