@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
+from time import sleep
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -111,6 +112,9 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
     except ConfigError as error:
         if _is_first_process():
             print(f"error: {error}", file=sys.stderr)
+        else:
+            # If this one ended first, mpirun could end the first process before it has spoken.
+            sleep(2)
         raise SystemExit(2) from None
 
 

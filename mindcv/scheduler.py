@@ -57,8 +57,8 @@ def create_scheduler(
     * ``exponential_decay``: ``lr * decay_rate ** e``.
     * ``polynomial_decay``: ``(lr - min_lr) * (1 - t) ** decay_rate + min_lr`` at part t of what follows the
       warm-up.
-    * ``one_cycle``: a half cosine from lr / 25 to lr over the first 0.3, and one on to min_lr
-      (arXiv 1708.07120).
+    * ``one_cycle``: a half cosine from lr / 25, or min_lr if that is more, to lr over the first 0.3, and one
+      on to min_lr (arXiv 1708.07120).
     * ``cyclic``: ``num_cycles`` triangles from min_lr to lr and back (arXiv 1506.01186).
 
     The warm-up's target is lr, but for ``one_cycle`` and ``cyclic`` their first value. In ``step_decay``,
@@ -160,13 +160,13 @@ def _one_cycle(epoch: float, *, lr: float, min_lr: float, length: float, step: f
     rise = max(ONE_CYCLE_RISE * length - step, 0.0)
     fall = max(length - step - rise, step)
     if epoch < rise:
-        low = lr / ONE_CYCLE_DIVISOR
+        low = max(lr / ONE_CYCLE_DIVISOR, min_lr)
         return lr + 0.5 * (low - lr) * (1 + cos(pi * epoch / rise))
     return min_lr + 0.5 * (lr - min_lr) * (1 + cos(pi * min((epoch - rise) / fall, 1.0)))
 
 
 def _triangles(epoch: float, *, lr: float, min_lr: float, cycle: float) -> float:
-    part = epoch / cycle - _whole(epoch / cycle)
+    part = max(epoch / cycle - _whole(epoch / cycle), 0.0)  # a little below 0 where `_whole` rounds up
     return min_lr + (lr - min_lr) * (1 - abs(2 * part - 1))
 
 

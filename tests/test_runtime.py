@@ -36,7 +36,9 @@ def _pynative_and_alone(monkeypatch):
     logger = logging.getLogger("mindcv")
     monkeypatch.setattr(logger, "handlers", [])
     level = logger.level
+    on_kill = signal.getsignal(signal.SIGTERM)
     yield
+    signal.signal(signal.SIGTERM, on_kill)
     logger.setLevel(level)
     ms.set_context(mode=ms.PYNATIVE_MODE)
 
@@ -267,10 +269,15 @@ def test_another_rank_lets_the_first_one_speak_and_then_says_who_it_is():
     assert ran.stderr.rstrip().endswith("RuntimeError: out of paper")
 
 
-def test_ctrl_c_ends_a_program_with_one_line_and_status_130():
+COMPILE_A_GRAPH = "import mindspore as ms; ms.set_context(mode=0); ms.nn.ReLU()(ms.Tensor([1.0])).asnumpy()"
+
+
+@pytest.mark.parametrize("before", ["pass", COMPILE_A_GRAPH], ids=["at once", "after a graph was compiled"])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_kill_ends_a_program_with_one_line_and_status_130(stop, before):
     script = (
         "import time; from mindcv.runtime.program import run_program\n"
-        "def main():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        f"def main():\n    {before}\n    print('ready', flush=True)\n    time.sleep(60)\n"
         "run_program(main)"
     )
     program = subprocess.Popen(
@@ -284,6 +291,6 @@ def test_ctrl_c_ends_a_program_with_one_line_and_status_130():
     with program:
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n"
-        program.send_signal(signal.SIGINT)
+        program.send_signal(stop)
         _, said = program.communicate(timeout=30)
-    assert (program.returncode, said) == (130, "stopped by Ctrl-C\n")
+    assert (program.returncode, said) == (130, "stopped by Ctrl-C or kill\n")

@@ -204,7 +204,7 @@ def settings(**fixed):
         "lr": st.floats(1e-3, 10),
         "min_lr": st.floats(0, 1e-3),
         "warmup_epochs": st.integers(0, 4),
-        "warmup_factor": st.floats(0, 1),
+        "warmup_factor": st.floats(0, 1, allow_subnormal=False),
         "decay_epochs": st.floats(0.3, 9),
         "decay_rate": st.floats(0.1, 1),
         "milestones": st.sampled_from([[1], [2, 5], [0.5, 3, 30]]),
@@ -214,6 +214,15 @@ def settings(**fixed):
         "lr_epoch_stair": st.booleans(),
     }
     return st.fixed_dictionaries(strategies | {key: st.just(value) for key, value in fixed.items()})
+
+
+def test_one_cycle_starts_at_min_lr_where_that_is_above_a_25th_of_the_peak():
+    starts = [rates("one_cycle", 10, lr=lr, min_lr=0.001)[0] for lr in (0.015, 0.025, 0.05)]
+    assert starts == pytest.approx([0.001, 0.001, 0.002])
+
+
+def test_rounding_makes_no_rate_of_a_cycle_negative():
+    assert min(rates("cyclic", 3, num_epochs=4, warmup_epochs=2, num_cycles=3)) == 0
 
 
 @given(settings())

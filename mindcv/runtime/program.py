@@ -1,6 +1,7 @@
 """The frame of a command-line program: how it ends, alone or as one of several processes."""
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -21,17 +22,20 @@ SECONDS_AFTER_RANK_0 = 2
 def run_program(main: Callable[[], None]) -> NoReturn:
     """Run a program to its end, and exit.
 
-    A `UserError` becomes one line on standard error and status 2, Ctrl-C status 130. One of several
+    A `UserError` becomes one line on standard error and status 2, Ctrl-C or kill status 130. One of several
     processes leaves at once, without waiting for the others: where one fails, the launcher ends them all.
     """
     launch = detect_launch()
     status = 0
+    if launch.size == 1:
+        # Once MindSpore has compiled a graph, it answers Ctrl-C by sending SIGTERM to itself.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except UserError as error:
         status = _report(f"error: {error}", 2, launch.rank)
     except KeyboardInterrupt:
-        status = _report("stopped by Ctrl-C", 130, launch.rank)
+        status = _report("stopped by Ctrl-C or kill", 130, launch.rank)
     except Exception:
         status = _report(traceback.format_exc(), 1, launch.rank)
     if launch.size == 1:
