@@ -7,9 +7,11 @@ from mindcv.data.loader import create_loader
 from mindcv.data.pipeline import Pipeline
 from mindcv.data.sampling import epoch_indices, shard_indices
 from mindcv.data.sources import Source
+from mindcv.data.teacher import OnnxTeacher, with_teacher
 from mindcv.data.transforms import create_transforms
 
 __all__ = [
+    "OnnxTeacher",
     "Pipeline",
     "Source",
     "channel_statistics",
@@ -20,4 +22,5 @@ __all__ = [
     "create_transforms",
     "epoch_indices",
     "shard_indices",
+    "with_teacher",
 ]

@@ -1,0 +1,168 @@
+"""Knowledge distillation: a student learns from the labels and from what a teacher says of its images."""
+
+from typing import Any
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from mindcv.errors import UserError
+
+__all__ = ["DistillationLoss", "NetworkWithTeacher", "NetworkWithTeacherLogits"]
+
+TEACHER_PREFIX = "teacher."
+
+
+class DistillationLoss(nn.Cell):
+    r"""A loss of the labels, mixed with one of the teacher's logits.
+
+    With student logits x, teacher logits t and temperature T the result is, averaged over the batch,
+
+    - soft: :math:`(1 - \alpha) L(x, y) + \alpha T^2 KL(softmax(t / T) \| softmax(x / T))`, Hinton et al. 2015
+      (arXiv 1503.02531). The factor :math:`T^2` keeps the gradients as large as at T = 1.
+    - hard: :math:`(1 - \alpha) L(x, y) + \alpha CE(x, argmax\ t)`, Touvron et al. 2020 (DeiT,
+      arXiv 2012.12877). It has no temperature. Of equal logits the first is the teacher's choice.
+
+    It is computed in float32. No gradient reaches the teacher.
+
+    Args:
+        loss: L; takes the student's output and the labels and returns a scalar, the mean over the batch.
+        alpha: Part of the teacher, 0 to 1.
+        temperature: Above 1 it makes the teacher's probabilities softer; without meaning if ``hard``.
+        hard: Learn the teacher's first choice instead of its probabilities.
+
+    Inputs:
+        - **logits** - Of the student: [N, C], or a tuple (main, auxiliary...) of such. The teacher teaches
+          the main one; what the others count is up to ``loss``.
+        - **teacher_logits** - [N, C].
+        - **labels** - Class indices [N] or probabilities [N, C].
+
+    Outputs:
+        Scalar of type float32.
+
+    Raises:
+        UserError: If alpha or temperature is out of range.
+    """
+
+    def __init__(self, loss: nn.Cell, *, alpha: float, temperature: float, hard: bool = False) -> None:
+        super().__init__()
+        if not 0 <= alpha <= 1:
+            raise UserError(f"alpha={alpha} is out of range: give the teacher's part, from 0 to 1")
+        if not 0 < temperature < float("inf"):
+            raise UserError(f"temperature={temperature} is out of range: give a number above 0")
+        self.loss = loss
+        self.alpha = alpha
+        self.temperature = temperature
+        self.hard = hard
+
+    def construct(self, logits, teacher_logits, labels):
+        """The mixed loss."""
+        student = _main(logits).astype(ms.float32)
+        teacher = ops.stop_gradient(teacher_logits).astype(ms.float32)
+        if student.shape != teacher.shape:
+            raise ValueError("the teacher's logits need the shape of the student's, [N, C]")
+        taught = self.first_choice(student, teacher) if self.hard else self.divergence(student, teacher)
+        return (1 - self.alpha) * self.loss(logits, labels) + self.alpha * taught
+
+    def divergence(self, student, teacher):
+        """How far the student's probabilities are from the teacher's, at the temperature."""
+        teacher_log = ops.log_softmax(teacher / self.temperature, -1)
+        student_log = ops.log_softmax(student / self.temperature, -1)
+        divergences = (ops.exp(teacher_log) * (teacher_log - student_log)).sum(axis=1)
+        return self.temperature**2 * divergences.mean()
+
+    def first_choice(self, student, teacher):
+        """Cross entropy with the teacher's first choice as the label."""
+        choice = ops.argmax(teacher, 1).expand_dims(1)
+        return -ops.gather_elements(ops.log_softmax(student, -1), 1, choice).mean()
+
+
+class NetworkWithTeacher(nn.Cell):
+    """A student and, in the same step on the same images, its teacher: images and labels to a loss.
+
+    The teacher always evaluates, with the running statistics of batch normalisation and without dropout,
+    although the step around it is set to training. Its parameters are frozen, and their names get the prefix
+    ``teacher.``, so that they stay apart from the student's; load its weights before. Who optimises,
+    broadcasts and saves the bare student, as this toolkit does, leaves the teacher out.
+
+    Args:
+        network: The student: takes uint8 images of shape [N, C, H, W] and returns logits.
+        teacher: Takes the same images and returns logits; it brings its own `Normalized`.
+        loss: Takes the logits of both and the labels, as `DistillationLoss` does.
+
+    Inputs:
+        - **images** - uint8, [N, C, H, W].
+        - **labels** - Whatever the loss takes.
+
+    Outputs:
+        Scalar, the loss.
+    """
+
+    def __init__(self, network: nn.Cell, teacher: nn.Cell, loss: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.teacher = _Frozen(teacher)
+        self.loss = loss
+
+    def construct(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        teacher_logits = ops.stop_gradient(_main(self.teacher(images)))
+        return self.loss(self.network(images), teacher_logits, labels)
+
+
+class NetworkWithTeacherLogits(nn.Cell):
+    """A student whose batches bring the teacher's logits along: images, labels and logits to a loss.
+
+    Args:
+        network: The student: takes uint8 images of shape [N, C, H, W] and returns logits.
+        loss: Takes the logits of both and the labels, as `DistillationLoss` does.
+
+    Inputs:
+        - **images** - uint8, [N, C, H, W].
+        - **labels** - Whatever the loss takes.
+        - **teacher_logits** - float32, [N, num_classes].
+
+    Outputs:
+        Scalar, the loss.
+    """
+
+    def __init__(self, network: nn.Cell, loss: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.loss = loss
+
+    def construct(self, images: Tensor, labels: Tensor, teacher_logits: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return self.loss(self.network(images), teacher_logits, labels)
+
+
+class _Frozen(nn.Cell):
+    """A network that only evaluates and never learns, whatever the cell around it is set to."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.set_train(False)
+        for parameter in network.get_parameters():
+            parameter.requires_grad = False
+            if not parameter.name.startswith(TEACHER_PREFIX):
+                parameter.name = TEACHER_PREFIX + parameter.name
+
+    def set_train(self, mode: bool = True) -> "_Frozen":
+        """Stay in evaluation mode."""
+        return super().set_train(False)
+
+    def add_flags_recursive(self, **flags: Any) -> nn.Cell:
+        """Set flags, but stay in evaluation mode."""
+        # The way a surrounding cell's set_train reaches its children: it does not call theirs.
+        if "training" in flags:
+            flags["training"] = False
+        return super().add_flags_recursive(**flags)
+
+    def construct(self, images: Tensor) -> Tensor:
+        """What the network returns."""
+        return self.network(images)
+
+
+def _main(logits):
+    """The main output of a network that may have auxiliary ones."""
+    return logits[0] if isinstance(logits, (tuple, list)) else logits
