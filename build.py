@@ -36,6 +36,7 @@ __all__ = [
     "build_train_step",
     "build_training_data",
     "build_validation_data",
+    "learning_rate_factor",
     "start_runtime",
 ]
 
@@ -113,15 +114,20 @@ def build_network(config: Config, classes: Sequence[str], runtime: Runtime) -> n
     )
 
 
+def learning_rate_factor(config: Config, runtime: Runtime) -> float:
+    """What the learning rates are multiplied by for the global batch."""
+    parallel = config.parallel
+    return scale_for_batch(parallel.lr_scale, config.data.batch_size * runtime.size, parallel.lr_scale_batch)
+
+
 def build_learning_rates(config: Config, steps_per_epoch: int, runtime: Runtime) -> list[float]:
     """The learning rate of every step, for the global batch."""
-    schedule, parallel = config.schedule, config.parallel
-    batch = config.data.batch_size * runtime.size
-    factor = scale_for_batch(parallel.lr_scale, batch, parallel.lr_scale_batch)
+    schedule = config.schedule
+    factor = learning_rate_factor(config, runtime)
     if runtime.is_main:
         logger.info(
             "global batch %d = %d x %d, peak lr %g",
-            batch,
+            config.data.batch_size * runtime.size,
             runtime.size,
             config.data.batch_size,
             schedule.lr * factor,

@@ -27,6 +27,8 @@ MAY_IMPORT = {
 PROGRAMS = {
     "train": {"build", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
     "validate": {"build", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
+    "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
+    "tools.find_learning_rate": {"build", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
 }
 
 LINES = 300
@@ -42,7 +44,9 @@ def module_name(path: Path) -> str:
 
 PACKAGE = {module_name(path): path for path in sorted((ROOT / "mindcv").rglob("*.py"))}
 TOP = {module_name(path): path for path in sorted(ROOT.glob("*.py"))}
-CODE = {**PACKAGE, **TOP, **{module_name(p): p for p in sorted((ROOT / "benchmarks").glob("*.py"))}}
+TOOLS = {module_name(path): path for path in sorted((ROOT / "tools").glob("*.py"))}
+BENCHMARKS = {module_name(path): path for path in sorted((ROOT / "benchmarks").glob("*.py"))}
+CODE = {**PACKAGE, **TOP, **TOOLS, **BENCHMARKS}
 TESTS = {module_name(path): path for path in sorted((ROOT / "tests").rglob("*.py"))}
 EVERYTHING = {**CODE, **TESTS}
 
@@ -126,9 +130,13 @@ def test_only_the_builder_knows_both_the_options_and_the_factories():
     assert both == {"build"}
 
 
+def test_every_tool_has_its_rule():
+    assert set(TOOLS) <= set(PROGRAMS)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_leaves_building_to_the_builder(name):
-    ours = {imported for imported in imports(TOP[name]) if imported.split(".")[0] in {*TOP, "mindcv"}}
+    ours = {imported for imported in imports(CODE[name]) if imported.split(".")[0] in {*TOP, "mindcv"}}
     assert {".".join(imported.split(".")[:2]) for imported in ours} <= PROGRAMS[name]
 
 

@@ -126,7 +126,7 @@ def test_norm_and_bias_on_a_list_is_refused_unless_the_groups_decide():
         ({"opt": "sgd", "nesterov": True, "dampening": 0.1}, "Nesterov's method allows no dampening"),
         ({"opt": "lion", "nesterov": True}, "'lion' has no Nesterov momentum; choose sgd"),
         ({"opt": "adam", "beta3": 0.1}, "opt 'adam' has no option 'beta3'; did you mean 'beta"),
-        ({"opt": "momentum", "layer_decay": 0.1}, "opt 'momentum' has no option 'layer_decay': leave it out"),
+        ({"opt": "momentum", "momentum_decay": 0.1}, "opt 'momentum' has no option 'momentum_decay': leave"),
         ({"opt": "adam", "beta1": 1.0}, "beta1=1.0 is out of range"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0 is out of range: give 0 or more"),
         ({"momentum": 1.0}, "momentum=1.0 is out of range"),

@@ -1,5 +1,6 @@
 """MnasNet and the registry that makes models by name."""
 
+from mindcv.models.freezing import freeze
 from mindcv.models.mnasnet import (
     MnasNet,
     mnasnet_050,
@@ -18,6 +19,7 @@ __all__ = [
     "ModelEntry",
     "create_model",
     "find_model",
+    "freeze",
     "list_models",
     "mnasnet_050",
     "mnasnet_075",

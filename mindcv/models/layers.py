@@ -117,7 +117,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     MindSpore's own is for Ascend only; this one needs no more than an AllReduce, forward and backward. Each
     process contributes the mean and the variance of its batch, and the variances are combined around the
     common mean (Chan et al. 1983), which cancels nothing. The batches must be of one size. Parameters and
-    evaluation are `nn.BatchNorm2d`'s.
+    evaluation are `nn.BatchNorm2d`'s, and so is ``use_batch_statistics``: False trains as in evaluation.
 
     Inputs:
         Tensor of shape (N, C, H, W), float32.
@@ -136,7 +136,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
     def construct(self, x: Tensor) -> Tensor:
         """Normalise ``x``."""
-        if not self.training:
+        if not self.training or self.use_batch_statistics is False:
             return super().construct(x)
         mean = ops.mean(x, (0, 2, 3))
         variance = ops.mean(ops.square(x - mean.reshape((1, -1, 1, 1))), (0, 2, 3))

@@ -173,7 +173,9 @@ class MnasNet(nn.Cell):
         channels = make_divisible(stem_channels * width)
         cells = [*conv(in_channels, channels, 3, 2), nn.ReLU()]
         index, depth = 0, sum(stage.blocks for stage in stages)
+        starts = [0]
         for stage in stages:
+            starts.append(len(cells))
             out_channels = make_divisible(stage.channels * width)
             for i in range(stage.blocks):
                 stride = stage.stride if i == 0 else 1
@@ -182,11 +184,19 @@ class MnasNet(nn.Cell):
                 rate = drop_path_rate * index / depth
                 cells += layers if stage.flat else [Block(layers, skip=skip, drop_path_rate=rate)]
                 channels, index = out_channels, index + 1
+        self.starts = (*starts, len(cells))  # of stem, stages and head among the features
         cells += [*conv(channels, HEAD_CHANNELS), nn.ReLU()]
         self.features = nn.SequentialCell(cells)
         self.dropout = nn.Dropout(p=drop_rate)
         uniform = Uniform(1 / math.sqrt(num_classes))
         self.classifier = nn.Dense(HEAD_CHANNELS, num_classes, weight_init=uniform, bias_init="zeros")
+
+    def parts(self) -> list[list[nn.Cell]]:
+        """The cells from input to output: the stem, each stage of the table, the head, the classifier."""
+        cells = list(self.features.cells())
+        ends = (*self.starts[1:], len(cells))
+        features = [cells[start:end] for start, end in zip(self.starts, ends, strict=True)]
+        return [*features, [self.dropout, self.classifier]]
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to features (N, 1280, ceil(H / 32), ceil(W / 32))."""

@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.nn.learning_rate_schedule import LearningRateSchedule
 
-__all__ = ["LrTable", "ParameterwiseOptimizer", "bias_correction"]
+__all__ = ["LrTable", "ParameterwiseOptimizer", "ScaledRate", "bias_correction"]
 
 
 class LrTable(LearningRateSchedule):
@@ -28,6 +28,24 @@ class LrTable(LearningRateSchedule):
     def construct(self, global_step):
         """The rate after ``global_step`` updates, in the shape of ``global_step``."""
         return ops.gather(self.values, ops.minimum(global_step, self.last), 0)
+
+
+class ScaledRate(LearningRateSchedule):
+    """Another schedule times a factor.
+
+    Args:
+        schedule: Takes the number of updates and returns a rate.
+        factor: What the rate is multiplied by.
+    """
+
+    def __init__(self, schedule: nn.Cell, factor: float) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.factor = Tensor(factor, ms.float32)
+
+    def construct(self, global_step):
+        """The rate after ``global_step`` updates."""
+        return self.schedule(global_step) * self.factor
 
 
 class ParameterwiseOptimizer(nn.Optimizer):

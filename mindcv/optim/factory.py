@@ -42,6 +42,7 @@ def create_optimizer(
     weight_decay_filter: str = "disable",
     loss_scale: float = 1.0,
     eps: float | None = None,
+    layer_decay: float | None = None,
     **kwargs: float,
 ) -> nn.Optimizer:
     r"""Create an optimizer.
@@ -77,6 +78,9 @@ def create_optimizer(
         loss_scale: Factor in the gradients that the optimizer removes.
         eps: Epsilon; None for the optimizer's default. sgd, momentum, nesterov and lion have none and accept
             it unused, since recipes carry one key for all.
+        layer_decay: Factor in (0, 1] by which the learning rate shrinks from one part of the network to the
+            part before it; the last part, the classifier, has ``lr``. The network tells its parts by its
+            method ``parts``: lists of its cells, from input to output. None for one rate everywhere.
         **kwargs: The options of one optimizer, above.
 
     Returns:
@@ -89,13 +93,19 @@ def create_optimizer(
     if opt not in OPTIMIZERS:
         hint = did_you_mean(opt, OPTIMIZERS) or f": choose one of {', '.join(OPTIMIZERS)}"
         raise UserError(f"opt '{opt}' is unknown{hint}")
-    _check_numbers(weight_decay=weight_decay, momentum=momentum, loss_scale=loss_scale, eps=eps)
+    _check_numbers(
+        weight_decay=weight_decay, momentum=momentum, loss_scale=loss_scale, eps=eps, layer_decay=layer_decay
+    )
     _check_options(opt, kwargs)
     nesterov = nesterov or opt == "nesterov"
     if nesterov:
         _check_nesterov(opt, momentum, kwargs)
     groups, rate = parameter_groups(
-        model_or_params, lr=lr, weight_decay=weight_decay, weight_decay_filter=weight_decay_filter
+        model_or_params,
+        lr=lr,
+        weight_decay=weight_decay,
+        weight_decay_filter=weight_decay_filter,
+        layer_decay=layer_decay,
     )
     scale: dict[str, Any] = {"loss_scale": float(loss_scale)}
     options: dict[str, Any] = {key: float(value) for key, value in kwargs.items()}
@@ -141,6 +151,7 @@ def _check_numbers(**values: float | None) -> None:
         "decay": (0.0, 0.99999, "give a weight from 0 to below 1"),
         "beta1": (1e-9, 0.9999999, "give a weight above 0 and below 1"),
         "beta2": (1e-9, 0.9999999, "give a weight above 0 and below 1"),
+        "layer_decay": (1e-9, 1.0, "give a factor above 0 and up to 1"),
         "dampening": (0.0, 1.0, "give a part from 0 to 1"),
     }
     for key, value in values.items():

@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Parameter, mint, nn
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.optim.base import LrTable
+from mindcv.optim.base import LrTable, ScaledRate
 
 __all__ = ["WEIGHT_DECAY_FILTERS", "Parameters", "Rate", "parameter_groups"]
 
@@ -38,7 +38,12 @@ NORMS = (
 
 
 def parameter_groups(
-    model_or_params: Parameters, *, lr: Rate, weight_decay: float, weight_decay_filter: str
+    model_or_params: Parameters,
+    *,
+    lr: Rate,
+    weight_decay: float,
+    weight_decay_filter: str,
+    layer_decay: float | None = None,
 ) -> tuple[list[dict[str, Any]], float | nn.Cell]:
     """The groups and the learning rate to give to a `mindspore.nn.Optimizer`.
 
@@ -50,18 +55,22 @@ def parameter_groups(
         lr: Learning rate of what no group decides.
         weight_decay: Weight decay of what no group decides.
         weight_decay_filter: ``disable``, ``auto`` or ``norm_and_bias``; see `create_optimizer`.
+        layer_decay: Factor in the learning rate from one part of the network to the part before it.
 
     Returns:
         Groups, the last of which gives the order, and the learning rate.
 
     Raises:
-        UserError: No parameter, one that is frozen or comes twice, an unknown key of a group or filter.
+        UserError: No parameter, one that is frozen or comes twice, an unknown key of a group or filter, or a
+            layer decay for what has no parts.
     """
     if weight_decay_filter not in WEIGHT_DECAY_FILTERS:
         hint = did_you_mean(weight_decay_filter, WEIGHT_DECAY_FILTERS)
         hint = hint or f": choose one of {', '.join(WEIGHT_DECAY_FILTERS)}"
         raise UserError(f"weight_decay_filter '{weight_decay_filter}' is unknown{hint}")
     wanted, order = _wanted_groups(model_or_params)
+    if layer_decay is not None:
+        wanted = _groups_by_depth(model_or_params, order, lr, layer_decay)
     _check_parameters([parameter for group in wanted for parameter in group["params"]])
 
     undecided = any("weight_decay" not in group for group in wanted)
@@ -102,6 +111,43 @@ def _wanted_groups(source: Any) -> tuple[list[dict[str, Any]], list[Parameter]]:
             raise UserError(f"'{key}' is no key of a parameter group{did_you_mean(key, GROUP_KEYS)}")
         groups.append(item | {"params": list(item["params"])})
     return groups, order or [parameter for group in groups for parameter in group["params"]]
+
+
+def _groups_by_depth(
+    model: Any, order: list[Parameter], lr: Rate, layer_decay: float
+) -> list[dict[str, Any]]:
+    """A group for each part of the model that trains, with its own learning rate: the last part has `lr`."""
+    if not isinstance(model, nn.Cell):
+        raise UserError(
+            f"layer_decay={layer_decay} looks at the layers and a list of parameters has none: "
+            "pass the model, or give each group its lr"
+        )
+    if not hasattr(model, "parts"):
+        raise UserError(
+            f"layer_decay={layer_decay}: {type(model).__name__} does not tell its parts: "
+            "give it a method parts, or leave layer_decay out"
+        )
+    parts = [[p for cell in part for p in cell.trainable_params()] for part in model.parts()]
+    placed = {id(parameter) for part in parts for parameter in part}
+    for parameter in order:
+        if id(parameter) not in placed:
+            raise UserError(
+                f"layer_decay={layer_decay}: parameter '{parameter.name}' is in none of the model's parts: "
+                "add its cell to one, or leave layer_decay out"
+            )
+    last = len(parts) - 1
+    return [
+        {"params": part, "lr": _scaled(lr, layer_decay ** (last - depth))}
+        for depth, part in enumerate(parts)
+        if part
+    ]
+
+
+def _scaled(lr: Rate, factor: float) -> Rate:
+    if isinstance(lr, nn.Cell):
+        return ScaledRate(lr, factor)
+    scaled = np.asarray(lr, np.float64) * factor
+    return scaled.tolist()
 
 
 def _check_parameters(parameters: list[Parameter]) -> None:
