@@ -1,6 +1,6 @@
 """One typed, frozen `Config` from one YAML file and the command line.
 
-Later wins: the defaults in `options.py`, then the YAML file, then the command line. Keys are flat and named
+Later wins: the defaults in `options`, then the YAML file, then the command line. Keys are flat and named
 as in MindCV. Whatever is wrong ends in a `ConfigError`, one line that names file, key, value and remedy.
 """
 
@@ -10,27 +10,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from time import sleep
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
-from options import (
-    AugmentConfig,
-    CheckpointConfig,
-    ConfigError,
-    DataConfig,
-    LossConfig,
-    ModelConfig,
-    OptimizerConfig,
-    ParallelConfig,
-    ScheduleConfig,
-    SystemConfig,
-    ValidationConfig,
-)
+from options import OPTION_TYPES, SECTIONS, Config, ConfigError
 from yaml_file import dump_mapping, load_mapping, translate_mindcv
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_args"]
@@ -51,54 +38,6 @@ SYNONYMS = {
     "output_dir": "ckpt_save_dir",
     "workers": "num_parallel_workers",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """All options of one run, checked one by one and together."""
-
-    system: SystemConfig
-    parallel: ParallelConfig
-    data: DataConfig
-    augment: AugmentConfig
-    model: ModelConfig
-    loss: LossConfig
-    optimizer: OptimizerConfig
-    schedule: ScheduleConfig
-    validation: ValidationConfig
-    checkpoint: CheckpointConfig
-
-    def __post_init__(self) -> None:
-        channels = self.model.in_channels
-        for key, values in (("mean", self.augment.mean), ("std", self.augment.std)):
-            if values is not None and len(values) != channels:
-                raise ConfigError(
-                    f"{key}={values} does not fit in_channels={channels}: give a number a channel"
-                )
-        if self.checkpoint.ckpt_save_policy == "top_k" and not self.validation.val_while_train:
-            raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "Config":
-        """Build the sections from flat options; a missing option takes its default.
-
-        Raises:
-            ConfigError: If a value is out of range, or two of them are impossible together.
-        """
-        sections = {
-            name: section(**{f.name: options[f.name] for f in fields(section) if f.name in options})
-            for name, section in SECTIONS.items()
-        }
-        return cls(**sections)
-
-    def options(self) -> dict[str, Any]:
-        """All options flat, as they would stand in a YAML file."""
-        flat = {key: value for section in asdict(self).values() for key, value in section.items()}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in flat.items()}
-
-
-SECTIONS: dict[str, Any] = get_type_hints(Config)
-OPTION_TYPES = {name: kind for section in SECTIONS.values() for name, kind in get_type_hints(section).items()}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:

@@ -1,6 +1,6 @@
 """Score a checkpoint: `python validate.py -c RECIPE.yaml --ckpt_path FILE --data_dir DIR`."""
 
-import build
+import builders
 from config import Config, parse_args
 from mindcv.errors import UserError
 from mindcv.runtime.program import run_program
@@ -10,10 +10,10 @@ def validate(config: Config) -> None:
     """Print the score of the weights in `ckpt_path` on the validation split, each image counted once."""
     if not config.model.ckpt_path:
         raise UserError("ckpt_path is not set, and fresh weights need no score: give --ckpt_path FILE")
-    runtime = build.start_runtime(config)
-    data = build.build_validation_data(config, runtime)
-    network = build.build_network(config, data.source.classes, runtime)
-    evaluation = build.build_evaluation(config, network, data, runtime)()
+    runtime = builders.start_runtime(config)
+    data = builders.build_validation_data(config, runtime)
+    network = builders.build_network(config, data.source.classes, runtime)
+    evaluation = builders.build_evaluation(config, network, data, runtime)()
     if runtime.is_main:
         print(evaluation)
 

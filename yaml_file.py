@@ -7,48 +7,25 @@ from typing import Any
 
 import yaml
 
-from options import ConfigError
+from options.checks import ConfigError
 
 __all__ = ["dump_mapping", "load_mapping", "translate_mindcv"]
 
 # MindCV's switches for what this version does not do, with the values that mean "off": a file that leaves
 # them off means the same here, and loads.
 MINDCV_OFF: dict[str, tuple[Any, ...]] = {
-    "amp_level": ("O0",),
-    "aug_repeats": (0, 1),
     "aug_splits": (0,),
-    "auto_augment": (None, ""),
-    "clip_grad": (False,),
-    "color_jitter": (None, 0),
-    "cutmix": (0,),
     "dataset_download": (False,),
-    "drop_overflow_update": (False,),
     "dynamic_loss_scale": (False,),
-    "ema": (False,),
     "enable_modelarts": (False,),
     "eval_shuffle": (False,),
-    "gradient_accumulation_steps": (1,),
-    "layer_decay": (None,),
-    "loss_scale_type": ("fixed",),
-    "mixup": (0,),
     "pretrained": (False,),
-    "re_prob": (0,),
     "reduction": ("mean",),
     "resume_opt": (False,),
-    "val_amp_level": ("O0",),
 }
 
 # What only tunes one of these switches says nothing while the switch is off.
-MINDCV_TUNES_OFF = {
-    "amp_cast_list",
-    "clip_value",
-    "cutmix_prob",
-    "ema_decay",
-    "re_max_attempts",
-    "re_ratio",
-    "re_scale",
-    "re_value",
-}
+MINDCV_TUNES_OFF = {"amp_cast_list"}
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -17,7 +17,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindcv import create_model
-from mindcv.engine import Normalized, TrainStep
+from mindcv.engine import NetworkWithLoss, Normalized, TrainStep
 from mindcv.loss import create_loss
 from mindcv.optim import create_optimizer
 from mindcv.runtime.device import seed_everything, select_device
@@ -77,8 +77,8 @@ def build_step(model: str, ranks: int = 1) -> TrainStep:
     optimizer = create_optimizer(network, "rmsprop", lr=0.001, eps=1e-3)
     normalized = Normalized(network, [123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
     reduce = nn.DistributedGradReducer(optimizer.parameters, mean=True, degree=ranks) if ranks > 1 else None
-    step = TrainStep(normalized, create_loss("CE", label_smoothing=0.1), optimizer, reduce=reduce)
-    return step.set_train()
+    forward = NetworkWithLoss(normalized, create_loss("CE", label_smoothing=0.1))
+    return TrainStep(forward, optimizer, reduce=reduce).set_train()
 
 
 def time_steps(step: TrainStep, batches: Iterator[tuple[Tensor, Tensor]], count: int) -> list[float]:

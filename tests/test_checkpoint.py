@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from mindcv.engine import CheckpointManager, TrainStep, training_state
+from mindcv.engine import CheckpointManager, NetworkWithLoss, TrainStep, training_state
 from mindcv.errors import UserError
 from mindcv.models.weights import load_weights
 from mindcv.serialization import read_checkpoint
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path, weig
 def test_training_state_is_the_network_by_its_names_and_the_optimizer_by_a_prefix():
     network = nn.SequentialCell(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
     optimizer = nn.Momentum(network.trainable_params(), 0.1, 0.9)
-    state = training_state(network, optimizer)
+    state = training_state(network, TrainStep(NetworkWithLoss(network, nn.MSELoss()), optimizer))
     own = ["0.weight", "1.moving_mean", "1.moving_variance", "1.gamma", "1.beta"]
     assert list(state)[:5] == own
     assert set(state) - set(own) == {
@@ -169,8 +169,8 @@ def test_training_state_is_the_network_by_its_names_and_the_optimizer_by_a_prefi
 def test_a_checkpoint_holds_what_training_has_changed(tmp_path):
     network = nn.Dense(2, 2)
     optimizer = nn.Momentum(network.trainable_params(), 0.1, 0.9)
-    manager = CheckpointManager(tmp_path, "net", training_state(network, optimizer), {})
-    step = TrainStep(network, nn.CrossEntropyLoss(), optimizer).set_train()
+    step = TrainStep(NetworkWithLoss(network, nn.CrossEntropyLoss()), optimizer).set_train()
+    manager = CheckpointManager(tmp_path, "net", training_state(network, step), {})
     images = Tensor(np.random.default_rng(0).standard_normal((4, 2), np.float32))
     for epoch in (1, 2):
         step(images, Tensor([0, 1, 0, 1], ms.int32))
@@ -178,7 +178,7 @@ def test_a_checkpoint_holds_what_training_has_changed(tmp_path):
     first, second = (read_checkpoint(tmp_path / f"net-{epoch}.ckpt").tensors for epoch in (1, 2))
     assert first["optimizer.global_step"].tolist() == [1]
     assert second["optimizer.global_step"].tolist() == [2]
-    for name, parameter in training_state(network, optimizer).items():
+    for name, parameter in training_state(network, step).items():
         np.testing.assert_array_equal(second[name], parameter.asnumpy(), err_msg=name)
     for name in ("weight", "optimizer.moments.weight"):
         assert np.abs(second[name] - first[name]).max() > 1e-4

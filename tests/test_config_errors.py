@@ -125,7 +125,7 @@ def test_numbers_out_of_range_are_refused(recipe, key, value, shown, remedy, mes
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_no_option_takes_what_is_no_finite_number(value):
-    several = {"scale": 2, "ratio": 2, "mean": 3, "std": 3}
+    several = {"scale": 2, "ratio": 2, "re_scale": 2, "re_ratio": 2, "mean": 3, "std": 3}
     for section in SECTIONS.values():
         for key, kind in get_type_hints(section).items():
             if "float" in str(kind):
@@ -160,6 +160,31 @@ def test_no_option_takes_what_is_no_finite_number(value):
         (
             "ckpt_save_policy: top_k",
             "ckpt_save_policy=top_k ranks by validation: set val_while_train to True",
+        ),
+        (
+            "gradient_accumulation_steps: 2\ndrop_remainder: false",
+            "gradient_accumulation_steps=2 needs batches of one size: set drop_remainder to True",
+        ),
+        (
+            "progressive_sizes: [128, 160]",
+            "progressive_sizes=[128, 160] and progressive_epochs=[] do not fit: "
+            "give one epoch for each size but the first",
+        ),
+        (
+            "progressive_sizes: [128, 160]\nprogressive_epochs: [90]",
+            "progressive_epochs=[90] reaches beyond epoch_size=90: lower 90 or train longer",
+        ),
+        (
+            "teacher: mnasnet_140",
+            "teacher=mnasnet_140 would know nothing without its weights: give teacher_ckpt_path",
+        ),
+        (
+            "teacher: big.onnx\nteacher_ckpt_path: big.ckpt",
+            "teacher_ckpt_path=big.ckpt has no model to go into: leave it out: an ONNX file has its weights",
+        ),
+        (
+            "teacher_ckpt_path: big.ckpt",
+            "teacher_ckpt_path=big.ckpt has no model to go into: give its model as teacher",
         ),
     ],
 )

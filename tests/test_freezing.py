@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, communication, nn
 
-from mindcv.engine import TrainStep
+from mindcv.engine import NetworkWithLoss, TrainStep
 from mindcv.errors import UserError
 from mindcv.models import MnasNet, create_model, freeze
 from mindcv.models.layers import SyncBatchNorm2d
@@ -62,7 +62,7 @@ def test_three_steps_change_exactly_what_is_not_frozen(what):
     freeze(net, what)
     before = copies(net)
     optimizer = create_optimizer(net, "momentum", lr=0.05, weight_decay=0.1)
-    step = TrainStep(net, nn.CrossEntropyLoss(), optimizer).set_train()
+    step = TrainStep(NetworkWithLoss(net, nn.CrossEntropyLoss()), optimizer).set_train()
     for _ in range(3):
         step(*batch())
     after = copies(net)

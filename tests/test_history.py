@@ -16,16 +16,22 @@ HEADER = [
     "val_loss",
     "top1",
     "top5",
+    "ema_val_loss",
+    "ema_top1",
+    "ema_top5",
     "train_seconds",
     "val_seconds",
     "images_per_second",
+    "overflows",
 ]
 
 
-def result(epoch: int, top1: int | None = None) -> EpochResult:
-    validation = None
-    if top1 is not None:
-        validation = Evaluation(images=360, top1=top1, top5=355, loss_sum=450.0)
+def result(
+    epoch: int, top1: int | None = None, ema_top1: int | None = None, overflows: int = 0
+) -> EpochResult:
+    def scored(top1: int | None) -> Evaluation | None:
+        return None if top1 is None else Evaluation(images=360, top1=top1, top5=355, loss_sum=450.0)
+
     return EpochResult(
         epoch=epoch,
         step=22 * epoch,
@@ -33,14 +39,20 @@ def result(epoch: int, top1: int | None = None) -> EpochResult:
         train_loss=2.0 / 3,
         train_seconds=12.345,
         images_per_second=114.16,
-        validation=validation,
-        val_seconds=1.5 if validation else 0.0,
+        validation=scored(top1),
+        ema_validation=scored(ema_top1),
+        val_seconds=1.5 if top1 is not None else 0.0,
+        overflows=overflows,
     )
 
 
 def rows(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
+
+
+def cells(row: str) -> list[str]:
+    return ["" if cell == "-" else cell for cell in row.split()]
 
 
 def test_the_table_has_a_row_an_epoch_and_is_whole_after_each(tmp_path):
@@ -54,14 +66,23 @@ def test_the_table_has_a_row_an_epoch_and_is_whole_after_each(tmp_path):
         "1.250000",
         "0.983333",
         "0.986111",
+        "",
+        "",
+        "",
         "12.35",
         "1.50",
         "114.2",
+        "0",
     ]
-    assert rows(tmp_path / "history.csv") == [HEADER, first]
+    assert rows(tmp_path / "history.csv") == [HEADER, cells(first)]
     history.add(result(2))
-    second = ["2", "44", "0.0055555556", "0.666667", "", "", "", "12.35", "", "114.2"]
-    assert rows(tmp_path / "history.csv") == [HEADER, first, second]
+    second = "2 44 0.0055555556 0.666667 - - - - - - 12.35 - 114.2 0"
+    assert rows(tmp_path / "history.csv") == [HEADER, cells(first), cells(second)]
+    history.add(result(3, top1=0, ema_top1=36, overflows=2))
+    third = (
+        "3,66,0.0018518519,0.666667,1.250000,0.000000,0.986111,1.250000,0.100000,0.986111,12.35,1.50,114.2,2"
+    )
+    assert rows(tmp_path / "history.csv") == [HEADER, first, second, third.split(",")]
 
 
 def test_a_small_learning_rate_keeps_its_digits(tmp_path):
@@ -102,6 +123,19 @@ def test_the_best_epoch_is_the_first_with_the_highest_top_1(tmp_path, scores, be
     history = History(tmp_path)
     history.results = [result(epoch, score) for epoch, score in enumerate(scores, 1)]
     assert (history.best and history.best.epoch) == best
+
+
+def test_the_moving_average_decides_which_epoch_is_best_and_is_told_apart(tmp_path):
+    history = History(tmp_path)
+    history.results = [result(1, 300, 340), result(2, 359, 320)]
+    assert [r.score for r in history.results] == [340 / 360, 320 / 360]
+    assert "best epoch 1: EMA, top-1 0.9444  top-5 0.9861  loss 1.2500\n" in history.summary()
+    history.add(result(3, 0, 36, overflows=2))
+    assert str(history.results[-1]) == (
+        "loss 0.6667  lr 0.00185  114 images/s  2 overflows skipped"
+        "  |  validation: top-1 0.0000  top-5 0.9861  loss 1.2500"
+        "  |  EMA: top-1 0.1000  top-5 0.9861  loss 1.2500"
+    )
 
 
 def test_the_summary_names_time_best_epoch_and_files(tmp_path):

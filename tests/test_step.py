@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindcv.engine import EvalStep, Normalized, TrainStep
+from mindcv.engine import EvalStep, LossScale, NetworkWithLoss, Normalized, TrainStep
 from mindcv.models import MnasNet
 from mindcv.models.mnasnet import Stage
 
@@ -67,7 +67,8 @@ def test_train_step_is_gradient_descent(loss_scale, soft):
     targets = np.eye(3)[labels] * (0.7 if soft else 1) + (0.1 if soft else 0)
     network = linear(weight.astype(np.float32), bias.astype(np.float32))
     optimizer = nn.SGD(network.trainable_params(), 0.5)
-    step = TrainStep(network, nn.CrossEntropyLoss(), optimizer, loss_scale=loss_scale).set_train()
+    forward = NetworkWithLoss(network, nn.CrossEntropyLoss())
+    step = TrainStep(forward, optimizer, loss_scale=LossScale(loss_scale)).set_train()
     given = Tensor(targets.astype(np.float32)) if soft else Tensor(labels.astype(np.int32))
     for _ in range(3):
         loss, weight, bias = sgd(weight, bias, images, targets, 0.5)
@@ -82,7 +83,7 @@ def test_train_step_is_gradient_descent(loss_scale, soft):
 def test_train_step_leaves_alone_what_the_optimizer_does_not_have():
     weight, bias, images, labels = (part.astype(np.float32) for part in problem())
     network = linear(weight, bias)
-    step = TrainStep(network, nn.CrossEntropyLoss(), nn.SGD([network.bias], 0.5)).set_train()
+    step = TrainStep(NetworkWithLoss(network, nn.CrossEntropyLoss()), nn.SGD([network.bias], 0.5)).set_train()
     step(Tensor(images), Tensor(labels.astype(np.int32)))
     np.testing.assert_array_equal(network.weight.asnumpy(), weight)
     assert np.abs(network.bias.asnumpy() - bias).max() > 0.01
@@ -99,7 +100,8 @@ def losses_of_a_small_mnasnet(
             start = rng.standard_normal(parameter.shape) * np.sqrt(2 / np.prod(parameter.shape[1:]))
             parameter.set_data(Tensor(start, ms.float32))
     optimizer = nn.Momentum(network.trainable_params(), 0.01, 0.9)
-    step = TrainStep(network, nn.CrossEntropyLoss(), optimizer, loss_scale=loss_scale).set_train()
+    forward = NetworkWithLoss(network, nn.CrossEntropyLoss())
+    step = TrainStep(forward, optimizer, loss_scale=LossScale(loss_scale)).set_train()
     losses = []
     for _ in range(20):
         images, labels = rng.standard_normal((4, 3, 16, 16), np.float32), rng.integers(0, 5, 4)
@@ -147,7 +149,7 @@ def test_no_cell_renames_or_adds_parameters():
     optimizer = nn.Momentum(network.trainable_params(), 0.1, 0.9)
     own = [name for name in optimizer.parameters_dict() if name not in names]
     normalized = Normalized(network, [1.0] * 3, [1.0] * 3)
-    step = TrainStep(normalized, nn.CrossEntropyLoss(), optimizer)
+    step = TrainStep(NetworkWithLoss(normalized, nn.CrossEntropyLoss()), optimizer)
     score = EvalStep(normalized, nn.CrossEntropyLoss(reduction="none"))
     assert list(normalized.parameters_dict()) == list(score.parameters_dict()) == names
     assert list(network.parameters_dict()) == names

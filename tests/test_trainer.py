@@ -17,6 +17,7 @@ from mindcv.engine import (
     EvalStep,
     Evaluation,
     History,
+    NetworkWithLoss,
     Normalized,
     Trainer,
     TrainStep,
@@ -83,7 +84,7 @@ def network() -> nn.SequentialCell:
 
 
 def step_of(net: nn.Cell) -> TrainStep:
-    return TrainStep(net, nn.CrossEntropyLoss(), nn.SGD(net.trainable_params(), RATES))
+    return TrainStep(NetworkWithLoss(net, nn.CrossEntropyLoss()), nn.SGD(net.trainable_params(), RATES))
 
 
 def trainer(folder: Path, data: Batches | None = None, net: nn.Cell | None = None, **options) -> Trainer:
@@ -235,7 +236,7 @@ def test_checkpoints_hold_the_weights_and_the_score_of_their_epoch(tmp_path):
         weights.append(net[0].weight.asnumpy().copy())
         return Evaluation(images=4, top1=next(scores), top5=4, loss_sum=1.0)
 
-    checkpoints = CheckpointManager(tmp_path, "net", training_state(net, step.optimizer), {}, keep=9)
+    checkpoints = CheckpointManager(tmp_path, "net", training_state(net, step), {}, keep=9)
     Trainer(
         step, Batches(), epochs=EPOCHS, learning_rates=RATES, validate=validate, checkpoints=checkpoints
     ).fit()

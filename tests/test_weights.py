@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from mindcv.engine import TrainStep, training_state
+from mindcv.engine import Ema, LossScale, NetworkWithLoss, TrainStep, follow, training_state
 from mindcv.errors import UserError
 from mindcv.models.weights import load_weights
 from mindcv.serialization import write_checkpoint
@@ -66,7 +66,9 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 def train_step(network: nn.Cell) -> TrainStep:
-    return TrainStep(network, nn.CrossEntropyLoss(), nn.SGD(network.trainable_params(), 0.5)).set_train()
+    return TrainStep(
+        NetworkWithLoss(network, nn.CrossEntropyLoss()), nn.SGD(network.trainable_params(), 0.5)
+    ).set_train()
 
 
 def message(network: nn.Cell, path: Path) -> str:
@@ -94,12 +96,31 @@ def test_weights_that_mindspore_saved_are_loaded(path):
     assert_same(target, source)
 
 
-def test_the_state_of_an_optimizer_in_the_file_is_not_loaded(path):
-    source, target = with_values(1), with_values(2)
+def test_the_state_of_training_in_the_file_is_not_loaded(path):
+    source, average, target = with_values(1), with_values(2), with_values(3)
+    follow(average, with_values(4))
     optimizer = nn.Momentum(source.trainable_params(), 0.1, 0.9)
-    write_checkpoint(path, training_state(source, optimizer), {})
+    forward = NetworkWithLoss(source, nn.CrossEntropyLoss())
+    step = TrainStep(
+        forward, optimizer, ema=Ema(source, average, 0.9), loss_scale=LossScale(2.0, dynamic=True)
+    )
+    write_checkpoint(path, training_state(source, step), {})
     load_weights(target, path)
     assert_same(target, source)
+
+
+def test_the_moving_average_in_the_file_is_loaded_where_it_is_asked_for(path):
+    source, average, target = with_values(1), with_values(2), with_values(3)
+    follow(average, with_values(4))
+    write_checkpoint(path, {**source.parameters_dict(), **average.parameters_dict()}, {})
+    load_weights(target, path, ema=True)
+    assert_same(target, with_values(4))
+    load_weights(target, path)
+    assert_same(target, source)
+    write_checkpoint(path, source.parameters_dict(), {})
+    with pytest.raises(UserError) as caught:
+        load_weights(target, path, ema=True)
+    assert str(caught.value) == f"{path}: holds no moving average of the weights: load it with ema=False"
 
 
 @pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])

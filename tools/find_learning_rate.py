@@ -7,10 +7,11 @@ that was trained is kept. All rates are values of the option `lr`, which `lr_sca
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
-import build
+import builders
 from config import Config, parse_args
 from mindcv.engine import RangeTest, exponential_rates, run_range_test
 from mindcv.engine.checkpoint import prepare_folder
@@ -21,15 +22,17 @@ from mindcv.runtime.program import run_program
 def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
     """Run the range test that the options describe, and report it."""
     rates = exponential_rates(options.lowest_lr, options.highest_lr, options.steps)
-    runtime = build.start_runtime(config)
+    runtime = builders.start_runtime(config)
     if runtime.is_main:
-        prepare_folder(config.checkpoint.ckpt_save_dir)
-    data = build.build_training_data(config, runtime)
-    network = build.build_network(config, data.source.classes, runtime)
-    factor = build.learning_rate_factor(config, runtime)
-    optimizer = build.build_optimizer(config, network, [factor * rate for rate in rates])
+        prepare_folder(Path(config.checkpoint.ckpt_save_dir))
+    data = builders.build_training_data(config, runtime)
+    classes = data.source.classes
+    network = builders.build_network(config, classes, runtime, is_training=True)
+    forward = builders.build_forward(config, network, classes)
+    factor = builders.learning_rate_factor(config, runtime)
+    optimizer = builders.build_optimizer(config, network, [factor * rate for rate in rates])
     test = run_range_test(
-        build.build_train_step(config, network, optimizer, runtime),
+        builders.build_train_step(config, network, forward, optimizer, None, runtime),
         data,
         rates,
         combine=lambda loss: float(runtime.sum_over_ranks(np.array([loss]))[0]) / runtime.size,

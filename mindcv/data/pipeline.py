@@ -84,6 +84,15 @@ class Pipeline:
             images = -(-self.num_images // self.size)
         return images // self.batch_size if self.drop_remainder else -(-images // self.batch_size)
 
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates of the parameters in an epoch."""
+        return self.steps_per_epoch
+
+    def stages(self) -> Sequence[int]:
+        """Epochs at which the size of the images changes."""
+        return ()
+
     def epoch(self, epoch: int = 0, *, skip: int = 0) -> Any:
         """The batches of one epoch, for a single pass.
 

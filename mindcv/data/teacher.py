@@ -9,7 +9,6 @@ import numpy as np
 
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
-from mindcv.runtime.launch import detect_launch
 
 __all__ = ["OnnxTeacher", "with_teacher"]
 
@@ -173,8 +172,7 @@ def _session(path: Path) -> Any:
         raise UserError(f"{path}: no such ONNX file: check the path")
     options = onnxruntime.SessionOptions()
     # Other ranks and the pipeline's workers need the same cores: a thread that waits must sleep, not spin.
-    share = max(1, (os.cpu_count() or 1) // detect_launch().local_size)
-    options.intra_op_num_threads = min(usable_workers(), share)
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or usable_workers())
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.use_deterministic_compute = True

@@ -2,9 +2,12 @@
 
 from mindcv.engine.averaging import average_checkpoints, select_checkpoints
 from mindcv.engine.checkpoint import CheckpointManager, training_state
+from mindcv.engine.clipping import AdaptiveClip, ClipByNorm, ClipByValue
 from mindcv.engine.distillation import DistillationLoss, NetworkWithTeacher, NetworkWithTeacherLogits
-from mindcv.engine.evaluate import Evaluation, evaluate
+from mindcv.engine.ema import Ema, follow
+from mindcv.engine.evaluate import EvalStep, Evaluation, evaluate
 from mindcv.engine.history import EpochResult, History
+from mindcv.engine.loss_scale import LossScale
 from mindcv.engine.lr_finder import (
     RangeTest,
     Suggestion,
@@ -13,16 +16,23 @@ from mindcv.engine.lr_finder import (
     smooth,
     suggest,
 )
-from mindcv.engine.step import EvalStep, Normalized, TrainStep, batch_norm_statistics
+from mindcv.engine.precision import mixed_precision
+from mindcv.engine.step import NetworkWithLoss, Normalized, TrainStep, batch_norm_statistics
 from mindcv.engine.trainer import Trainer
 
 __all__ = [
+    "AdaptiveClip",
     "CheckpointManager",
+    "ClipByNorm",
+    "ClipByValue",
     "DistillationLoss",
+    "Ema",
     "EpochResult",
     "EvalStep",
     "Evaluation",
     "History",
+    "LossScale",
+    "NetworkWithLoss",
     "NetworkWithTeacher",
     "NetworkWithTeacherLogits",
     "Normalized",
@@ -34,6 +44,8 @@ __all__ = [
     "batch_norm_statistics",
     "evaluate",
     "exponential_rates",
+    "follow",
+    "mixed_precision",
     "run_range_test",
     "select_checkpoints",
     "smooth",

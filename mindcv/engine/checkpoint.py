@@ -8,22 +8,37 @@ from typing import Any, Literal
 
 from mindspore import Parameter, Tensor, nn
 
+from mindcv.engine.step import TrainStep
 from mindcv.errors import UserError
 from mindcv.serialization import write_checkpoint
 
 __all__ = ["CheckpointManager", "training_state"]
 
 
-def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, Parameter | Tensor]:
-    """Every tensor that training changes: the network's by their own names, the optimizer's with a prefix.
+def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | Tensor]:
+    """Every tensor that training changes.
+
+    The network's have their own names, those of its moving average the same after ``ema.``, the optimizer's
+    after ``optimizer.``, and the counters and the loss scale after ``step.``.
 
     Args:
         network: The bare network; its parameters are a checkpoint's weights.
-        optimizer: Its step counter and moments are what a resumed run also needs.
+        step: Its train step. What the gradients of several batches add up to is not saved: that is empty
+            after each update, and so at the end of an epoch.
     """
     weights = network.parameters_dict()
-    state = {name: p for name, p in optimizer.parameters_dict().items() if name not in weights}
-    return {**weights, **{f"optimizer.{name}": parameter for name, parameter in state.items()}}
+    optimizer = {name: p for name, p in step.optimizer.parameters_dict().items() if name not in weights}
+    others = step.loss_scale.parameters_dict()
+    averages = {}
+    if step.ema is not None:
+        averages = {p.name: p for p in step.ema.averages}
+        others[step.ema.updates.name] = step.ema.updates
+    return {
+        **weights,
+        **averages,
+        **{f"optimizer.{name}": parameter for name, parameter in optimizer.items()},
+        **{f"step.{name}": parameter for name, parameter in others.items()},
+    }
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class CheckpointManager:
 
         Args:
             epoch: Epochs finished so far.
-            step: Optimizer steps finished so far.
+            step: Updates finished so far.
             score: Top-1 accuracy of the validation after this epoch, if there was one.
             last: Whether training ends here.
         """

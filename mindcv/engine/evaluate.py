@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["EvalStep", "Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,44 @@ class Evaluation:
 
     def __str__(self) -> str:
         return f"top-1 {self.top1_accuracy:.4f}  top-5 {self.top5_accuracy:.4f}  loss {self.loss:.4f}"
+
+
+class EvalStep(nn.Cell):
+    """Counts of one batch: never a mean, so that batches of any size add up exactly.
+
+    Args:
+        network: Takes a batch of images and returns logits of shape [N, num_classes].
+        loss: Takes logits and labels and returns the loss of each image, shape [N].
+    """
+
+    def __init__(self, network: nn.Cell, loss: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.loss = loss
+
+    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Score one batch.
+
+        Args:
+            images: Shape [N, C, H, W].
+            labels: Class indices of shape [N]; a negative one marks an image that only fills up the batch.
+
+        Returns:
+            The sum of the losses, and how many labels were among the first and the first five predictions.
+            A label that shares its logit with others counts as ranked behind them, so that a network
+            without an opinion, or one that returns NaN, scores nothing.
+        """
+        real = labels >= 0
+        labels = ops.maximum(labels, ops.zeros_like(labels))
+        logits = ops.cast(self.network(images), ms.float32)
+        losses = ops.where(real, self.loss(logits, labels), ops.zeros((), ms.float32))
+        target = ops.gather_elements(logits, 1, labels.expand_dims(1))
+        counted = ops.logical_and(real, (target == target).squeeze(1))  # NaN equals nothing, itself included
+        beaten = ops.cast(logits < target, ms.int32).sum(axis=1)
+        classes = logits.shape[1]
+        top1 = ops.cast(ops.logical_and(counted, beaten >= classes - 1), ms.int32).sum()
+        top5 = ops.cast(ops.logical_and(counted, beaten >= classes - 5), ms.int32).sum()
+        return losses.sum(), top1, top5
 
 
 def evaluate(

@@ -18,9 +18,13 @@ COLUMNS = (
     "val_loss",
     "top1",
     "top5",
+    "ema_val_loss",
+    "ema_top1",
+    "ema_top5",
     "train_seconds",
     "val_seconds",
     "images_per_second",
+    "overflows",
 )
 
 
@@ -30,13 +34,15 @@ class EpochResult:
 
     Args:
         epoch: Epochs finished so far.
-        step: Optimizer steps finished so far.
-        lr: Learning rate of the epoch's last step.
-        train_loss: Mean training loss of the epoch's steps.
+        step: Updates of the parameters so far.
+        lr: Learning rate of the epoch's last update.
+        train_loss: Mean training loss of the epoch's batches.
         train_seconds: Time that training took, compilation included.
         images_per_second: Training images per second over all devices.
         validation: Its validation, if there was one.
+        ema_validation: That of the moving average of its weights.
         val_seconds: Time that validation took.
+        overflows: Updates left out because a gradient had overflowed.
     """
 
     epoch: int
@@ -46,27 +52,49 @@ class EpochResult:
     train_seconds: float
     images_per_second: float
     validation: Evaluation | None = None
+    ema_validation: Evaluation | None = None
     val_seconds: float = 0.0
+    overflows: int = 0
+
+    @property
+    def deciding(self) -> Evaluation | None:
+        """The validation that ranks this epoch among others: the moving average's, where there is one."""
+        return self.ema_validation or self.validation
+
+    @property
+    def score(self) -> float | None:
+        """Top-1 accuracy of the validation that ranks this epoch."""
+        return None if self.deciding is None else self.deciding.top1_accuracy
 
     def __str__(self) -> str:
         text = f"loss {self.train_loss:.4f}  lr {self.lr:.3g}  {self.images_per_second:.0f} images/s"
-        return text if self.validation is None else f"{text}  |  validation: {self.validation}"
+        if self.overflows:
+            text += f"  {self.overflows} overflows skipped"
+        if self.validation is not None:
+            text += f"  |  validation: {self.validation}"
+        return text if self.ema_validation is None else f"{text}  |  EMA: {self.ema_validation}"
 
     def row(self) -> tuple[object, ...]:
         """The values of `COLUMNS`; what was not measured is empty."""
-        val = self.validation
         return (
             self.epoch,
             self.step,
             f"{self.lr:.8g}",
             f"{self.train_loss:.6f}",
-            "" if val is None else f"{val.loss:.6f}",
-            "" if val is None else f"{val.top1_accuracy:.6f}",
-            "" if val is None else f"{val.top5_accuracy:.6f}",
+            *_cells(self.validation),
+            *_cells(self.ema_validation),
             f"{self.train_seconds:.2f}",
-            "" if val is None else f"{self.val_seconds:.2f}",
+            "" if self.deciding is None else f"{self.val_seconds:.2f}",
             f"{self.images_per_second:.1f}",
+            self.overflows,
         )
+
+
+def _cells(validation: Evaluation | None) -> tuple[str, str, str]:
+    if validation is None:
+        return ("", "", "")
+    values = (validation.loss, validation.top1_accuracy, validation.top5_accuracy)
+    return tuple(f"{value:.6f}" for value in values)  # type: ignore[return-value]
 
 
 class History:
@@ -93,8 +121,8 @@ class History:
     @property
     def best(self) -> EpochResult | None:
         """The epoch with the highest top-1 accuracy, if any was validated."""
-        validated = [r for r in self.results if r.validation is not None]
-        return max(validated, key=lambda r: r.validation.top1, default=None)  # type: ignore[union-attr]
+        validated = [r for r in self.results if r.deciding is not None]
+        return max(validated, key=lambda r: r.deciding.top1, default=None)  # type: ignore[union-attr]
 
     def summary(self) -> str:
         """A few lines to close the run with."""
@@ -102,7 +130,8 @@ class History:
         count = len(self.results)
         lines = [f"{count} epoch{'s' if count > 1 else ''} in {seconds:.0f} s"]
         if self.best is not None:
-            lines.append(f"best epoch {self.best.epoch}: {self.best.validation}")
+            of = "EMA, " if self.best.ema_validation is not None else ""
+            lines.append(f"best epoch {self.best.epoch}: {of}{self.best.deciding}")
         return "\n".join([*lines, f"curve: {self.curve_path}   table: {self.csv_path}"])
 
 
@@ -113,19 +142,23 @@ def draw_curve(results: list[EpochResult], path: Path) -> None:
         results: At least one.
         path: The PNG file to write.
     """
-    validated = [(r.epoch, r.validation) for r in results if r.validation is not None]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     losses.plot([r.epoch for r in results], [r.train_loss for r in results], marker=".", label="training")
-    losses.plot([e for e, _ in validated], [v.loss for _, v in validated], marker=".", label="validation")
+    for name, validations in _curves(results).items():
+        epochs = [epoch for epoch, _ in validations]
+        losses.plot(epochs, [v.loss for _, v in validations], marker=".", label=f"validation{name}")
+        accuracies.plot(epochs, [v.top1_accuracy for _, v in validations], marker=".", label=f"top-1{name}")
+        accuracies.plot(epochs, [v.top5_accuracy for _, v in validations], marker=".", label=f"top-5{name}")
     losses.set(xlabel="epoch", ylabel="loss")
     losses.legend()
-    accuracies.plot(
-        [e for e, _ in validated], [v.top1_accuracy for _, v in validated], marker=".", label="top-1"
-    )
-    accuracies.plot(
-        [e for e, _ in validated], [v.top5_accuracy for _, v in validated], marker=".", label="top-5"
-    )
     accuracies.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
     accuracies.legend(loc="lower right")
     figure.savefig(path, dpi=100)
+
+
+def _curves(results: list[EpochResult]) -> dict[str, list[tuple[int, Evaluation]]]:
+    """The validations with their epochs, of the network and, if there are any, of its moving average."""
+    of_network = [(r.epoch, r.validation) for r in results if r.validation is not None]
+    of_ema = [(r.epoch, r.ema_validation) for r in results if r.ema_validation is not None]
+    return {"": of_network, ", EMA": of_ema} if of_ema else {"": of_network}

@@ -1,11 +1,14 @@
-"""The cells that run on the device: normalisation, one training step, one evaluation step."""
+"""The cells that run on the device for a batch of training: normalisation, loss, the one train step."""
 
 from collections.abc import Sequence
 
 import mindspore as ms
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-__all__ = ["EvalStep", "Normalized", "TrainStep", "batch_norm_statistics"]
+from mindcv.engine.ema import Ema
+from mindcv.engine.loss_scale import LossScale
+
+__all__ = ["NetworkWithLoss", "Normalized", "TrainStep", "batch_norm_statistics"]
 
 
 class Normalized(nn.Cell):
@@ -32,72 +35,12 @@ class Normalized(nn.Cell):
         return self.network((ops.cast(images, ms.float32) - self.mean) * self.scale)
 
 
-class TrainStep(nn.Cell):
-    """One optimisation step: forward, backward, unscale, update.
+class NetworkWithLoss(nn.Cell):
+    """The forward pass of training.
 
     Args:
         network: Takes a batch of images and returns logits.
         loss: Takes logits and labels and returns a scalar.
-        optimizer: Updates the parameters it was built with.
-        reduce: Averages the gradients over the devices; None on a single one.
-        loss_scale: The loss is multiplied by it before the backward pass and the gradients are divided by it
-            after, so that small gradients survive half precision.
-    """
-
-    def __init__(
-        self,
-        network: nn.Cell,
-        loss: nn.Cell,
-        optimizer: nn.Optimizer,
-        *,
-        reduce: nn.Cell | None = None,
-        loss_scale: float = 1.0,
-    ) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-        self.loss = loss
-        self.optimizer = optimizer
-        self.reduce = reduce
-        self.loss_scale = loss_scale
-        self.value_and_grad = ops.value_and_grad(self._scaled_loss, None, optimizer.parameters)
-        self.map = ops.HyperMap()
-        self.depend = ops.Depend()
-
-    def _scaled_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        return self.loss(self.network(images), labels) * self.loss_scale
-
-    def construct(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Take one step.
-
-        Args:
-            images: Shape [N, C, H, W].
-            labels: Class indices of shape [N], or probabilities of shape [N, num_classes].
-
-        Returns:
-            The loss before the step, a scalar.
-        """
-        loss, gradients = self.value_and_grad(images, labels)
-        if self.reduce is not None:
-            gradients = self.reduce(gradients)
-        if self.loss_scale != 1.0:
-            gradients = self.map(ops.partial(_divide, self.loss_scale), gradients)
-        return self.depend(loss / self.loss_scale, self.optimizer(gradients))
-
-
-_divide = ops.MultitypeFuncGraph("divide")
-
-
-@_divide.register("Number", "Tensor")
-def _divide_tensor(divisor: float, gradient: Tensor) -> Tensor:
-    return gradient / divisor
-
-
-class EvalStep(nn.Cell):
-    """Counts of one batch: never a mean, so that batches of any size add up exactly.
-
-    Args:
-        network: Takes a batch of images and returns logits of shape [N, num_classes].
-        loss: Takes logits and labels and returns the loss of each image, shape [N].
     """
 
     def __init__(self, network: nn.Cell, loss: nn.Cell) -> None:
@@ -105,29 +48,132 @@ class EvalStep(nn.Cell):
         self.network = network
         self.loss = loss
 
-    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Score one batch.
+    def construct(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The loss, a scalar.
 
         Args:
             images: Shape [N, C, H, W].
-            labels: Class indices of shape [N]; a negative one marks an image that only fills up the batch.
+            labels: Class indices of shape [N], or probabilities of shape [N, num_classes].
+        """
+        return self.loss(self.network(images), labels)
+
+
+class TrainStep(nn.Cell):
+    """One step of training: forward, backward, and once in `accumulation` batches an update.
+
+    An update averages the gradients of the batches and of the devices, removes the loss scale, clips, moves
+    the parameters, and then their moving averages. If a gradient has overflowed, and the loss scale is one
+    that expects it, the update is left out on all devices alike and counted.
+
+    Args:
+        forward: Takes the columns of a batch and returns the loss, a scalar: a `NetworkWithLoss`.
+        optimizer: Updates the parameters it was built with.
+        reduce: Averages the gradients over the devices; None on a single one.
+        loss_scale: What the loss is multiplied by before the backward pass; None for no scaling.
+        accumulation: Batches to an update, with the effect of one batch as large as all of them together.
+        clip: Takes gradients and returns shorter ones; None for no clipping.
+        ema: Moving averages that follow each update; None for none.
+    """
+
+    def __init__(
+        self,
+        forward: nn.Cell,
+        optimizer: nn.Optimizer,
+        *,
+        reduce: nn.Cell | None = None,
+        loss_scale: LossScale | None = None,
+        accumulation: int = 1,
+        clip: nn.Cell | None = None,
+        ema: Ema | None = None,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.forward = forward
+        self.optimizer = optimizer
+        self.reduce = reduce
+        self.loss_scale = LossScale(1.0) if loss_scale is None else loss_scale
+        self.accumulation = accumulation
+        self.clip = clip
+        self.ema = ema
+        self.value_and_grad = ops.value_and_grad(self._scaled_loss, None, optimizer.parameters)
+        self.map = ops.HyperMap()
+        self.depend = ops.Depend()
+        if accumulation > 1:
+            self.batches = Parameter(Tensor(0, ms.int32), name="accumulation.batches", requires_grad=False)
+            self.sums = ParameterTuple(_zeros_like(p, "accumulation.") for p in optimizer.parameters)
+
+    def _scaled_loss(self, *batch: Tensor) -> Tensor:
+        return self.forward(*batch) * self.loss_scale.value
+
+    def construct(self, *batch: Tensor) -> Tensor:
+        """Take one step.
+
+        Args:
+            *batch: What `forward` takes: images of shape [N, C, H, W], and labels.
 
         Returns:
-            The sum of the losses, and how many labels were among the first and the first five predictions.
-            A label that shares its logit with others counts as ranked behind them, so that a network
-            without an opinion, or one that returns NaN, scores nothing.
+            The loss before the step, a scalar.
         """
-        real = labels >= 0
-        labels = ops.maximum(labels, ops.zeros_like(labels))
-        logits = ops.cast(self.network(images), ms.float32)
-        losses = ops.where(real, self.loss(logits, labels), ops.zeros((), ms.float32))
-        target = ops.gather_elements(logits, 1, labels.expand_dims(1))
-        counted = ops.logical_and(real, (target == target).squeeze(1))  # NaN equals nothing, itself included
-        beaten = ops.cast(logits < target, ms.int32).sum(axis=1)
-        classes = logits.shape[1]
-        top1 = ops.cast(ops.logical_and(counted, beaten >= classes - 1), ms.int32).sum()
-        top5 = ops.cast(ops.logical_and(counted, beaten >= classes - 5), ms.int32).sum()
-        return losses.sum(), top1, top5
+        loss, gradients = self.value_and_grad(*batch)
+        loss = loss / self.loss_scale.value
+        if self.accumulation == 1:
+            return self._update(loss, gradients)
+        loss = self.depend(loss, self.map(ops.partial(_add, self.accumulation), self.sums, gradients))
+        ops.assign_add(self.batches, 1)
+        if self.batches == self.accumulation:
+            loss = self._update(loss, self.sums)
+            loss = self.depend(loss, self.map(_clear, self.sums))
+            ops.assign(self.batches, 0)
+        return loss
+
+    def _update(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> Tensor:
+        if self.reduce is not None:
+            gradients = self.reduce(gradients)
+        if self.loss_scale.active:
+            gradients = self.map(ops.partial(_divide, self.loss_scale.value), gradients)
+        if not self.loss_scale.skips:
+            return self._apply(loss, gradients)
+        finite = self.loss_scale.all_finite(gradients)
+        if finite:
+            loss = self._apply(loss, gradients)
+        return self.depend(loss, self.loss_scale.adjust(finite))
+
+    def _apply(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> Tensor:
+        if self.clip is not None:
+            gradients = self.clip(gradients)
+        loss = self.depend(loss, self.optimizer(gradients))
+        if self.ema is not None:
+            loss = self.depend(loss, self.ema(loss))
+        return loss
+
+
+def _zeros_like(parameter: Parameter, prefix: str) -> Parameter:
+    zeros = ops.zeros(parameter.shape, ms.float32)
+    return Parameter(zeros, name=prefix + parameter.name, requires_grad=False)
+
+
+_add = ops.MultitypeFuncGraph("add")
+_clear = ops.MultitypeFuncGraph("clear")
+_divide = ops.MultitypeFuncGraph("divide")
+
+
+@_add.register("Number", "Tensor", "Tensor")
+def _add_part(parts: int, total: Parameter, gradient: Tensor) -> Tensor:
+    return ops.assign_add(total, gradient / parts)
+
+
+@_clear.register("Tensor")
+def _clear_total(total: Parameter) -> Tensor:
+    return ops.assign(total, ops.zeros_like(total))
+
+
+@_divide.register("Number", "Tensor")
+def _divide_by_number(divisor: float, gradient: Tensor) -> Tensor:
+    return gradient / divisor
+
+
+@_divide.register("Tensor", "Tensor")
+def _divide_by_tensor(divisor: Tensor, gradient: Tensor) -> Tensor:
+    return gradient / divisor
 
 
 def batch_norm_statistics(network: nn.Cell) -> list[Parameter]:

@@ -151,6 +151,7 @@ def create_model(
     *,
     in_channels: int = 3,
     checkpoint_path: str = "",
+    ema: bool = False,
     **kwargs,
 ) -> nn.Cell:
     """Make a network by name.
@@ -160,6 +161,7 @@ def create_model(
         num_classes: Number of logits.
         in_channels: Channels of the image.
         checkpoint_path: Weights to load; empty for fresh ones.
+        ema: Whether to load the moving average of the weights instead.
         kwargs: The model's own options, such as ``drop_rate``; None means the model's default.
 
     Returns:
@@ -177,5 +179,5 @@ def create_model(
     given = {option: value for option, value in kwargs.items() if value is not None}
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
     if checkpoint_path:
-        load_weights(network, checkpoint_path)
+        load_weights(network, checkpoint_path, ema=ema)
     return network

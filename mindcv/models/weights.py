@@ -12,10 +12,11 @@ from mindcv.serialization import read_checkpoint
 __all__ = ["load_weights"]
 
 # What our own training checkpoints hold beside the network's parameters.
-TRAINING_STATE = "optimizer."
+TRAINING_STATE = ("optimizer.", "step.")
+AVERAGE = "ema."
 
 
-def load_weights(network: nn.Cell, path: str | Path) -> None:
+def load_weights(network: nn.Cell, path: str | Path, *, ema: bool = False) -> None:
     """Load every parameter of a network, batch normalisation's statistics included, from a checkpoint.
 
     The values are written in place, so that a network which has run already uses them too.
@@ -23,12 +24,13 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
     Args:
         network: Any cell; its parameters' names are looked up in the file.
         path: A ``.ckpt`` file of this project or of MindCV.
+        ema: Load the moving average of the weights, which the file then must have.
 
     Raises:
         UserError: If the file cannot be read, or does not match the network parameter for parameter; the
             message names the first difference.
     """
-    found = {n: v for n, v in read_checkpoint(path).tensors.items() if not n.startswith(TRAINING_STATE)}
+    found = _weights(path, ema=ema)
     wanted: dict[str, Parameter] = network.parameters_dict()
     for name, parameter in wanted.items():
         if name not in found:
@@ -45,6 +47,17 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         raise UserError(f"{path}: holds '{unknown[0]}', which the network has not: {_REMEDY}")
     for name, parameter in wanted.items():
         ops.assign(parameter, Tensor(found[name], parameter.dtype))
+
+
+def _weights(path: str | Path, *, ema: bool) -> dict[str, np.ndarray]:
+    """The weights in a file, or their moving average, by the network's names."""
+    tensors = read_checkpoint(path).tensors
+    average = {n.removeprefix(AVERAGE): value for n, value in tensors.items() if n.startswith(AVERAGE)}
+    if not ema:
+        return {n: v for n, v in tensors.items() if not n.startswith((*TRAINING_STATE, AVERAGE))}
+    if not average:
+        raise UserError(f"{path}: holds no moving average of the weights: load it with ema=False")
+    return average
 
 
 def _is_training_state(name: str, value: np.ndarray, wanted: Mapping[str, Parameter]) -> bool:

@@ -33,7 +33,8 @@ def cpu_settings() -> dict[str, str]:
     settings: dict[str, str] = {}
     if launch.local_size > 1:
         # Each rank would start as many threads as there are cores, and they would starve each other.
-        settings["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // launch.local_size))
+        cores = min((os.cpu_count() or 1) // launch.local_size, len(os.sched_getaffinity(0)))
+        settings["OMP_NUM_THREADS"] = str(max(1, cores))
     # Without it a host thread spins while it waits for the operators, and takes a core from them.
     settings["MS_DEV_HOST_BLOCKING_RUN"] = "1"
     if _onednn_falls_back():

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-import build
+import builders
 from config import parse_args
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import run_program
 from train import train
 
-exchange_of = build.build_statistics_exchange
+exchange_of = builders.build_statistics_exchange
 
 
-def exchange_and_save(config, network, runtime):
+def exchange_and_save(config, network, average, runtime):
     """What train.py does before each validation, and then a file with this rank's weights."""
-    exchange = exchange_of(config, network, runtime)
+    exchange = exchange_of(config, network, average, runtime)
     epoch = 0
 
     def run() -> None:
@@ -36,5 +36,5 @@ def exchange_and_save(config, network, runtime):
 if __name__ == "__main__":
     folder = Path(f"rank{detect_launch().rank}")
     config = parse_args([*sys.argv[1:], "--ckpt_save_dir", str(folder)])
-    build.build_statistics_exchange = exchange_and_save
+    builders.build_statistics_exchange = exchange_and_save
     run_program(lambda: train(config))

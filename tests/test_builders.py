@@ -8,7 +8,7 @@ import pytest
 from mindspore import nn
 from PIL import Image
 
-import build
+import builders
 from config import Config
 from mindcv.engine import Evaluation, Trainer
 from mindcv.errors import UserError
@@ -47,8 +47,8 @@ def network() -> nn.Cell:
 
 def score(folder: Path, **options) -> Evaluation:
     config = config_for(folder, **options)
-    data = build.build_validation_data(config, ALONE)
-    return build.build_evaluation(config, network(), data, ALONE)()
+    data = builders.build_validation_data(config, ALONE)
+    return builders.build_evaluation(config, network(), data, ALONE)()
 
 
 def test_the_loss_of_a_validation_knows_no_label_smoothing(folder):
@@ -71,7 +71,7 @@ def test_learning_rates_are_scaled_for_the_global_batch(folder, rule, factor):
     config = config_for(
         folder, lr_scale=rule, lr=0.1, min_lr=0.01, batch_size=128, epoch_size=2, warmup_epochs=0
     )
-    rates = build.build_learning_rates(config, 4, Runtime(device="CPU", rank=1, size=8))
+    rates = builders.build_learning_rates(config, 4, Runtime(device="CPU", rank=1, size=8))
     assert len(rates) == 8
     assert rates[0] == pytest.approx(0.1 * factor)
     assert 0.01 * factor < rates[-1] < 0.1 * factor
@@ -79,10 +79,12 @@ def test_learning_rates_are_scaled_for_the_global_batch(folder, rule, factor):
 
 def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     config, net, other = config_for(folder), network(), Runtime(device="CPU", rank=1, size=2)
-    optimizer = build.build_optimizer(config, net, [0.1])
-    assert build.build_checkpoints(config, net, optimizer, ["a", "b"], other) is None
-    assert build.build_history(config, other) is None
-    assert build.build_statistics_exchange(config, net, ALONE) is None
+    optimizer = builders.build_optimizer(config, net, [0.1])
+    forward = builders.build_forward(config, net, "ab")
+    step = builders.build_train_step(config, net, forward, optimizer, None, ALONE)
+    assert builders.build_checkpoints(config, net, step, ["a", "b"], other) is None
+    assert builders.build_history(config, other) is None
+    assert builders.build_statistics_exchange(config, net, None, ALONE) is None
 
 
 def test_a_damaged_validation_image_is_named_with_and_without_a_training(folder):
@@ -94,11 +96,13 @@ def test_a_damaged_validation_image_is_named_with_and_without_a_training(folder)
     assert str(caught.value) == expected
 
     config, net = config_for(folder, opt="sgd"), network()
-    optimizer = build.build_optimizer(config, net, [0.001] * 3)
-    validation = build.build_evaluation(config, net, build.build_validation_data(config, ALONE), ALONE)
+    optimizer = builders.build_optimizer(config, net, [0.001] * 3)
+    validation = builders.build_evaluation(config, net, builders.build_validation_data(config, ALONE), ALONE)
     trainer = Trainer(
-        build.build_train_step(config, net, optimizer, ALONE),
-        build.build_training_data(config, ALONE),
+        builders.build_train_step(
+            config, net, builders.build_forward(config, net, "ab"), optimizer, None, ALONE
+        ),
+        builders.build_training_data(config, ALONE),
         epochs=1,
         learning_rates=[0.001] * 3,
         validate=validation,

@@ -1,0 +1,31 @@
+"""From a `Config` to objects: the only room that knows both the options and the factories."""
+
+from builders.data import build_training_data, build_validation_data
+from builders.network import build_average, build_forward, build_network
+from builders.output import build_checkpoints, build_evaluation, build_history, build_validations
+from builders.runtime import start_runtime
+from builders.training import (
+    build_learning_rates,
+    build_optimizer,
+    build_statistics_exchange,
+    build_train_step,
+    learning_rate_factor,
+)
+
+__all__ = [
+    "build_average",
+    "build_checkpoints",
+    "build_evaluation",
+    "build_forward",
+    "build_history",
+    "build_learning_rates",
+    "build_network",
+    "build_optimizer",
+    "build_statistics_exchange",
+    "build_train_step",
+    "build_training_data",
+    "build_validation_data",
+    "build_validations",
+    "learning_rate_factor",
+    "start_runtime",
+]

@@ -1,0 +1,107 @@
+"""The network of a run, its moving average and its teacher."""
+
+from collections.abc import Sequence
+
+from mindspore import nn
+
+from config import Config
+from mindcv.data import channel_statistics
+from mindcv.engine import (
+    DistillationLoss,
+    NetworkWithLoss,
+    NetworkWithTeacher,
+    NetworkWithTeacherLogits,
+    Normalized,
+    mixed_precision,
+)
+from mindcv.loss import create_loss
+from mindcv.models import create_model, freeze
+from mindcv.runtime.session import Runtime
+
+__all__ = ["build_average", "build_forward", "build_network", "normalized"]
+
+
+def build_network(
+    config: Config, classes: Sequence[str], runtime: Runtime, *, is_training: bool = False
+) -> nn.Cell:
+    """The bare network, with the weights of `ckpt_path` where that is set.
+
+    For a validation with `ema` these are the moving average's.
+    """
+    ema = config.ema.ema and not is_training
+    network = _network(config, classes, runtime, checkpoint_path=config.model.ckpt_path, ema=ema)
+    if is_training and config.model.freeze is not None:
+        freeze(network, config.model.freeze)
+    level = config.precision.amp_level if is_training else config.precision.val_amp_level
+    mixed_precision(network, level, config.precision.amp_dtype, device=runtime.device)
+    return network
+
+
+def build_average(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.Cell | None:
+    """The network that is to hold the moving average, if there is to be one."""
+    if not config.ema.ema:
+        return None
+    average = _network(config, classes, runtime)
+    mixed_precision(average, config.precision.amp_level, config.precision.amp_dtype, device=runtime.device)
+    return average
+
+
+def _network(
+    config: Config,
+    classes: Sequence[str],
+    runtime: Runtime,
+    *,
+    checkpoint_path: str = "",
+    ema: bool = False,
+) -> nn.Cell:
+    model = config.model
+    return create_model(
+        model.model,
+        num_classes=count_classes(config, classes),
+        in_channels=model.in_channels,
+        checkpoint_path=checkpoint_path,
+        ema=ema,
+        drop_rate=model.drop_rate,
+        drop_path_rate=model.drop_path_rate,
+        bn_eps=model.bn_eps,
+        bn_momentum=model.bn_momentum,
+        padding=model.padding,
+        sync_bn=(config.parallel.sync_bn and runtime.size > 1) or None,
+    )
+
+
+def count_classes(config: Config, classes: Sequence[str]) -> int:
+    """How many logits the network has."""
+    return config.model.num_classes or len(classes)
+
+
+def build_forward(config: Config, network: nn.Cell, classes: Sequence[str]) -> nn.Cell:
+    """The network with its loss, and with a teacher if it has one."""
+    loss = create_loss(
+        config.loss.loss, label_smoothing=config.loss.label_smoothing, aux_factor=config.loss.aux_factor
+    )
+    student = normalized(config, network)
+    options = config.teacher
+    if not options.teacher:
+        return NetworkWithLoss(student, loss)
+    loss = DistillationLoss(
+        loss,
+        alpha=options.distill_alpha,
+        temperature=options.distill_temperature,
+        hard=options.distill_hard,
+    )
+    if options.is_onnx:
+        return NetworkWithTeacherLogits(student, loss)
+    teacher = create_model(
+        options.teacher,
+        num_classes=count_classes(config, classes),
+        in_channels=config.model.in_channels,
+        checkpoint_path=options.teacher_ckpt_path,
+    )
+    return NetworkWithTeacher(student, normalized(config, teacher), loss)
+
+
+def normalized(config: Config, network: nn.Cell) -> Normalized:
+    """A network that takes the images as the pipeline delivers them."""
+    mean, std = channel_statistics(config.data.dataset, config.model.in_channels)
+    return Normalized(network, config.augment.mean or mean, config.augment.std or std)

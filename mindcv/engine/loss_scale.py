@@ -1,0 +1,87 @@
+"""Loss scale: small gradients survive half precision, and those that overflow are noticed."""
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
+
+__all__ = ["LossScale"]
+
+WINDOW = 2000  # updates without an overflow before the scale is doubled
+LARGEST = 2.0**24
+
+
+class LossScale(nn.Cell):
+    """The factor on the loss: fixed, or halved at each overflow and doubled after 2000 updates without one.
+
+    The rule and its numbers are those of Micikevicius et al. 2018 (arXiv 1710.03740) as most toolkits have
+    them; the scale stays between 1 and 2**24.
+
+    Args:
+        value: The scale, or the first one.
+        dynamic: Whether it changes.
+        skip: Whether an update with an overflow is left out. With a dynamic scale it always is.
+        window: Updates without an overflow before a dynamic scale is doubled.
+
+    Attributes:
+        value: The scale: a number, or a parameter if it is dynamic.
+        active: Whether there is anything to divide the gradients by.
+        skips: Whether updates with an overflow are left out.
+        overflows: How many were, as a parameter; only if `skips`.
+        in_a_row: How many of the last updates were, without one between them; only if `skips`.
+    """
+
+    def __init__(
+        self, value: float, *, dynamic: bool = False, skip: bool = False, window: int = WINDOW
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.dynamic = dynamic
+        self.skips = skip or dynamic
+        self.active = dynamic or value != 1.0
+        self.window = window
+        self.value = value
+        self.map = ops.HyperMap()
+        if dynamic:
+            self.value = Parameter(Tensor(value, ms.float32), name="loss_scale.value", requires_grad=False)
+            self.good_updates = _counter("loss_scale.good_updates")
+        if self.skips:
+            self.overflows = _counter("loss_scale.overflows")
+            self.in_a_row = _counter("loss_scale.in_a_row")
+
+    def all_finite(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Whether no element of any gradient is infinite or NaN, as a boolean scalar."""
+        flags = self.map(_is_finite, gradients)
+        finite = flags[0]
+        for flag in flags[1:]:
+            finite = ops.logical_and(finite, flag)
+        return finite
+
+    def adjust(self, finite: Tensor) -> Tensor:
+        """Take note of an update.
+
+        Args:
+            finite: What `all_finite` said of its gradients.
+
+        Returns:
+            The number of overflows so far.
+        """
+        good = ops.cast(finite, ms.int32)
+        ops.assign(self.in_a_row, (self.in_a_row + 1) * (1 - good))
+        if self.dynamic:
+            count = (self.good_updates + 1) * good
+            double = ops.cast(count == self.window, ms.float32)
+            halve = ops.cast(1 - good, ms.float32)
+            value = self.value * (1.0 + double) * (1.0 - 0.5 * halve)
+            ops.assign(self.value, ops.clamp(value, 1.0, LARGEST))
+            ops.assign(self.good_updates, ops.cast(count % self.window, ms.int32))
+        return ops.assign_add(self.overflows, 1 - good)
+
+
+def _counter(name: str) -> Parameter:
+    return Parameter(Tensor(0, ms.int32), name=name, requires_grad=False)
+
+
+_is_finite = ops.MultitypeFuncGraph("is_finite")
+
+
+@_is_finite.register("Tensor")
+def _is_tensor_finite(gradient: Tensor) -> Tensor:
+    return ops.isfinite(gradient).all()
