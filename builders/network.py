@@ -1,6 +1,7 @@
 """The network of a run, its moving average and its teacher."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mindspore import nn
 
@@ -15,7 +16,7 @@ from mindcv.engine import (
     mixed_precision,
 )
 from mindcv.loss import create_loss
-from mindcv.models import create_model, freeze
+from mindcv.models import create_model, freeze, seed_dropout
 from mindcv.runtime.session import Runtime
 
 __all__ = ["build_average", "build_forward", "build_network", "normalized"]
@@ -28,8 +29,15 @@ def build_network(
 
     For a validation with `ema` these are the moving average's.
     """
-    ema = config.ema.ema and not is_training
-    network = _network(config, classes, runtime, checkpoint_path=config.model.ckpt_path, ema=ema)
+    network = _network(
+        config,
+        classes,
+        runtime,
+        checkpoint_path=config.model.ckpt_path,
+        ema=config.ema.ema and not is_training,
+        new_classifier=config.model.new_classifier and is_training,
+    )
+    seed_dropout(network, config.system.seed, runtime.rank)
     if is_training and config.model.freeze is not None:
         freeze(network, config.model.freeze)
     level = config.precision.amp_level if is_training else config.precision.val_amp_level
@@ -50,17 +58,14 @@ def _network(
     config: Config,
     classes: Sequence[str],
     runtime: Runtime,
-    *,
-    checkpoint_path: str = "",
-    ema: bool = False,
+    **loading: Any,
 ) -> nn.Cell:
     model = config.model
     return create_model(
         model.model,
         num_classes=count_classes(config, classes),
         in_channels=model.in_channels,
-        checkpoint_path=checkpoint_path,
-        ema=ema,
+        **loading,
         drop_rate=model.drop_rate,
         drop_path_rate=model.drop_path_rate,
         bn_eps=model.bn_eps,

@@ -22,6 +22,8 @@ class ModelConfig:
         bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
         padding: symmetric as in PyTorch, or same as in TensorFlow; by default the model's, symmetric.
         ckpt_path: Checkpoint whose weights the network starts from.
+        new_classifier: Leave out the classifier in ckpt_path when training starts: it may be one of other
+            classes.
         freeze: What is not trained: backbone is all but the classifier; a number is the stem and that many
             stages after it.
     """
@@ -35,6 +37,7 @@ class ModelConfig:
     bn_momentum: float | None = None
     padding: Literal["symmetric", "same"] | None = None
     ckpt_path: str = ""
+    new_classifier: bool = False
     freeze: Literal["backbone"] | int | None = None
 
     def __post_init__(self) -> None:
@@ -43,6 +46,8 @@ class ModelConfig:
         check_numbers(self, "give a rate from 0 to below 1", "drop_rate", "drop_path_rate", high=0.999)
         check_numbers(self, "give a small positive number", "bn_eps", low=1e-12, high=1)
         check_numbers(self, "give a weight from 0 to 1", "bn_momentum", high=1)
+        if self.new_classifier and not self.ckpt_path:
+            raise ConfigError("new_classifier=True leaves out that of a checkpoint: give ckpt_path")
         if isinstance(self.freeze, int):
             check_numbers(self, "give backbone, or a number of stages, 0 or more", "freeze")
 

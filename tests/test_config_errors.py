@@ -175,6 +175,10 @@ def test_no_option_takes_what_is_no_finite_number(value):
             "progressive_epochs=[90] reaches beyond epoch_size=90: lower 90 or train longer",
         ),
         (
+            "new_classifier: true",
+            "new_classifier=True leaves out that of a checkpoint: give ckpt_path",
+        ),
+        (
             "teacher: mnasnet_140",
             "teacher=mnasnet_140 would know nothing without its weights: give teacher_ckpt_path",
         ),

@@ -176,7 +176,7 @@ def test_regularisers_act_in_training_only():
     [("mnasnet_050", 0.2), ("mnasnet_140", 0.2), ("semnasnet_100", 0.2), ("mnasnet_small", 0.0)],
 )
 def test_dropout_is_that_of_the_original_by_default(name, rate):
-    assert built(name).dropout.p == rate
+    assert built(name).dropout.rate == rate
 
 
 def test_normalisation_has_the_constants_of_the_original_and_takes_others():

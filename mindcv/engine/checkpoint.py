@@ -29,6 +29,9 @@ def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | T
     weights = network.parameters_dict()
     optimizer = {name: p for name, p in step.optimizer.parameters_dict().items() if name not in weights}
     others = step.loss_scale.parameters_dict()
+    random_state = getattr(network, "random_state", None)
+    if random_state is not None:
+        others["dropout.passes"] = random_state.passes
     averages = {}
     if step.ema is not None:
         averages = {p.name: p for p in step.ema.averages}

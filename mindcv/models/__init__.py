@@ -1,5 +1,6 @@
 """MnasNet and the registry that makes models by name."""
 
+from mindcv.models.dropout import seed_dropout
 from mindcv.models.freezing import freeze
 from mindcv.models.mnasnet import (
     MnasNet,
@@ -28,6 +29,7 @@ __all__ = [
     "mnasnet_140",
     "mnasnet_small",
     "register_model",
+    "seed_dropout",
     "semnasnet_075",
     "semnasnet_100",
 ]

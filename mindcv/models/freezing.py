@@ -3,7 +3,7 @@
 from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.models.layers import DropPath
+from mindcv.models.dropout import Dropout
 
 __all__ = ["freeze"]
 
@@ -58,7 +58,5 @@ def _freeze_cell(cell: nn.Cell) -> None:
         # Not set_train(False): the next set_train(True) of the whole network would undo it.
         if hasattr(inner, "use_batch_statistics"):
             inner.use_batch_statistics = False
-        elif isinstance(inner, DropPath):
+        elif isinstance(inner, Dropout):
             inner.rate = 0.0
-        elif isinstance(inner, nn.Dropout):
-            inner.p = 0.0

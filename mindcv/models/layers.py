@@ -7,9 +7,10 @@ import numpy as np
 from mindspore import Tensor, communication, nn, ops
 from mindspore.common.initializer import Normal
 
+from mindcv.models.dropout import DropPath
+
 __all__ = [
     "Block",
-    "DropPath",
     "Padding",
     "SqueezeExcite",
     "SyncBatchNorm2d",
@@ -185,41 +186,13 @@ class SqueezeExcite(nn.Cell):
         return x * self.sigmoid(self.expand(self.relu(self.reduce(means))))
 
 
-class DropPath(nn.Cell):
-    """Stochastic depth: in training, a sample's whole branch is zero with probability ``rate``.
-
-    What remains is divided by ``1 - rate``, which keeps the expectation. Evaluation changes nothing.
-    Huang et al. 2016 (arXiv 1603.09382).
-
-    Args:
-        rate: Probability of dropping, in [0, 1).
-
-    Inputs:
-        Tensor of shape (N, C, H, W).
-
-    Outputs:
-        Tensor of the same shape.
-    """
-
-    def __init__(self, rate: float):
-        super().__init__()
-        self.rate = rate
-        self.dropout = nn.Dropout(p=rate)
-
-    def construct(self, x: Tensor) -> Tensor:
-        """Drop or scale each sample of ``x``."""
-        if self.rate == 0 or not self.training:
-            return x
-        return x * self.dropout(ops.ones((x.shape[0], 1, 1, 1), x.dtype))
-
-
 class Block(nn.Cell):
     """Layers in a row and, where their shapes allow, a skip around them.
 
     Args:
         layers: The layers.
         skip: Whether to add the input to the output.
-        drop_path_rate: Probability of leaving out the layers of a sample in training; needs the skip.
+        drop_path: Leaves out the layers of a sample in training; it acts where there is a skip.
 
     Inputs:
         Tensor of shape (N, C, H, W).
@@ -228,11 +201,11 @@ class Block(nn.Cell):
         Tensor of the shape that the layers make.
     """
 
-    def __init__(self, layers: list[nn.Cell], *, skip: bool, drop_path_rate: float):
+    def __init__(self, layers: list[nn.Cell], *, skip: bool, drop_path: DropPath):
         super().__init__()
         self.layers = nn.SequentialCell(layers)
         self.skip = skip
-        self.drop_path = DropPath(drop_path_rate)
+        self.drop_path = drop_path
 
     def construct(self, x: Tensor) -> Tensor:
         """Apply the layers."""

@@ -14,6 +14,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Uniform
 
 from mindcv.errors import UserError, did_you_mean
+from mindcv.models.dropout import Dropout, DropPath, RandomState
 from mindcv.models.layers import Block, Padding, SqueezeExcite, conv_norm, make_divisible
 from mindcv.models.registry import register_model
 
@@ -171,6 +172,7 @@ class MnasNet(nn.Cell):
         _check_padding(padding)
         conv = partial(conv_norm, padding=padding, eps=bn_eps, momentum=bn_momentum, sync=sync_bn)
         channels = make_divisible(stem_channels * width)
+        state = RandomState()
         cells = [*conv(in_channels, channels, 3, 2), nn.ReLU()]
         index, depth = 0, sum(stage.blocks for stage in stages)
         starts = [0]
@@ -181,13 +183,17 @@ class MnasNet(nn.Cell):
                 stride = stage.stride if i == 0 else 1
                 layers = bottleneck(stage, channels, out_channels, stride, conv)
                 skip = stride == 1 and channels == out_channels
-                rate = drop_path_rate * index / depth
-                cells += layers if stage.flat else [Block(layers, skip=skip, drop_path_rate=rate)]
+                drop_path = DropPath(drop_path_rate * index / depth, state, index)
+                cells += layers if stage.flat else [Block(layers, skip=skip, drop_path=drop_path)]
                 channels, index = out_channels, index + 1
         self.starts = (*starts, len(cells))  # of stem, stages and head among the features
         cells += [*conv(channels, HEAD_CHANNELS), nn.ReLU()]
         self.features = nn.SequentialCell(cells)
-        self.dropout = nn.Dropout(p=drop_rate)
+        self.dropout = Dropout(drop_rate, state, depth)
+        self.random_state = state
+        self.is_random = drop_rate > 0 or drop_path_rate > 0
+        # Past nn.Cell, which would list it among the network's parameters.
+        object.__setattr__(self, "passes", state.passes)
         uniform = Uniform(1 / math.sqrt(num_classes))
         self.classifier = nn.Dense(HEAD_CHANNELS, num_classes, weight_init=uniform, bias_init="zeros")
 
@@ -200,6 +206,8 @@ class MnasNet(nn.Cell):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to features (N, 1280, ceil(H / 32), ceil(W / 32))."""
+        if self.is_random and self.training:
+            ops.assign_add(self.passes, 1)
         return self.features(x)
 
     def forward_head(self, x: Tensor) -> Tensor:

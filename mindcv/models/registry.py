@@ -152,6 +152,7 @@ def create_model(
     in_channels: int = 3,
     checkpoint_path: str = "",
     ema: bool = False,
+    new_classifier: bool = False,
     **kwargs,
 ) -> nn.Cell:
     """Make a network by name.
@@ -162,6 +163,7 @@ def create_model(
         in_channels: Channels of the image.
         checkpoint_path: Weights to load; empty for fresh ones.
         ema: Whether to load the moving average of the weights instead.
+        new_classifier: Whether to leave out the file's classifier, which may be one of other classes.
         kwargs: The model's own options, such as ``drop_rate``; None means the model's default.
 
     Returns:
@@ -179,5 +181,5 @@ def create_model(
     given = {option: value for option, value in kwargs.items() if value is not None}
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
     if checkpoint_path:
-        load_weights(network, checkpoint_path, ema=ema)
+        load_weights(network, checkpoint_path, ema=ema, new_classifier=new_classifier)
     return network

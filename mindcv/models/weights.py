@@ -1,5 +1,6 @@
 """Weights from a checkpoint file into a network."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from mindcv.serialization import read_checkpoint
 
 __all__ = ["load_weights"]
 
+logger = logging.getLogger(__name__)
+
 # What our own training checkpoints hold beside the network's parameters.
 TRAINING_STATE = ("optimizer.", "step.")
 AVERAGE = "ema."
 
 
-def load_weights(network: nn.Cell, path: str | Path, *, ema: bool = False) -> None:
+def load_weights(
+    network: nn.Cell, path: str | Path, *, ema: bool = False, new_classifier: bool = False
+) -> None:
     """Load every parameter of a network, batch normalisation's statistics included, from a checkpoint.
 
     The values are written in place, so that a network which has run already uses them too.
@@ -25,6 +30,7 @@ def load_weights(network: nn.Cell, path: str | Path, *, ema: bool = False) -> No
         network: Any cell; its parameters' names are looked up in the file.
         path: A ``.ckpt`` file of this project or of MindCV.
         ema: Load the moving average of the weights, which the file then must have.
+        new_classifier: Leave out the classifier, whatever its shape in the file: the network keeps its own.
 
     Raises:
         UserError: If the file cannot be read, or does not match the network parameter for parameter; the
@@ -32,6 +38,11 @@ def load_weights(network: nn.Cell, path: str | Path, *, ema: bool = False) -> No
     """
     found = _weights(path, ema=ema)
     wanted: dict[str, Parameter] = network.parameters_dict()
+    if new_classifier:
+        for name in _classifier(network):
+            found.pop(name, None)
+            del wanted[name]
+        logger.info("%s: all but the classifier is loaded, which starts afresh", path)
     for name, parameter in wanted.items():
         if name not in found:
             raise UserError(f"{path}: holds no '{name}', which the network has: {_REMEDY}")
@@ -47,6 +58,14 @@ def load_weights(network: nn.Cell, path: str | Path, *, ema: bool = False) -> No
         raise UserError(f"{path}: holds '{unknown[0]}', which the network has not: {_REMEDY}")
     for name, parameter in wanted.items():
         ops.assign(parameter, Tensor(found[name], parameter.dtype))
+
+
+def _classifier(network: nn.Cell) -> list[str]:
+    """Names of the classifier's parameters."""
+    classifier = getattr(network, "classifier", None)
+    if classifier is None:
+        raise UserError(f"new_classifier=True: {type(network).__name__} has no cell of the name classifier")
+    return [parameter.name for parameter in classifier.get_parameters()]
 
 
 def _weights(path: str | Path, *, ema: bool) -> dict[str, np.ndarray]:
