@@ -1,4 +1,4 @@
-"""The learning-rate range test: train while the rate rises exponentially, and see where the loss falls fastest.
+"""The learning-rate range test: train while the rate rises, and see where the loss falls fastest.
 
 Smith 2017, "Cyclical Learning Rates for Training Neural Networks" (arXiv 1506.01186), with the exponential
 rise and the smoothed loss of Howard and Gugger's fastai.
