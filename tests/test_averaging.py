@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import mindspore as ms
@@ -13,6 +14,7 @@ from mindcv import create_model
 from mindcv.engine import CheckpointManager, average_checkpoints, select_checkpoints
 from mindcv.errors import UserError
 from mindcv.serialization import read_checkpoint, write_checkpoint
+from tools.average_checkpoints import average
 
 ROOT = Path(__file__).parents[1]
 
@@ -201,7 +203,21 @@ def test_the_tool_writes_an_average_that_create_model_loads(tmp_path):
         np.testing.assert_array_equal(parameter.asnumpy(), mean.astype(np.float32))
 
 
-def test_the_tool_refuses_a_mistake_in_one_line(folder, tmp_path):
-    status, output, errors = run_tool("--output", "avg.ckpt", "--folder", folder, "--last", 99, cwd=tmp_path)
-    assert (status, output) == (2, "")
-    assert errors == f"error: --last 99: {folder} has 12 checkpoints: give 1 to 12\n"
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "what to average is not clear: give checkpoints, or --folder with --last or --best"),
+        ({"checkpoints": ["a.ckpt"], "folder": "ckpt"}, "what to average is not clear: "),
+        ({"checkpoints": ["a.ckpt"], "best": 1}, "--last and --best choose in a folder: "),
+        ({"checkpoints": ["a.ckpt"], "output": "avg"}, "--output avg: a MindSpore checkpoint ends in .ckpt"),
+        ({"checkpoints": ["avg.ckpt"]}, "--output avg.ckpt is one of the files to average: "),
+        ({"checkpoints": ["no.ckpt"]}, "no.ckpt: no such checkpoint: check the path"),
+    ],
+)
+def test_the_tool_refuses_a_mistake(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    common = {"output": "avg.ckpt", "checkpoints": [], "folder": None, "last": None, "best": None}
+    with pytest.raises(UserError) as caught:
+        average(Namespace(**{**common, **options}))
+    assert str(caught.value).startswith(message)
+    assert list(tmp_path.iterdir()) == []

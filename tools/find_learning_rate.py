@@ -13,8 +13,8 @@ import numpy as np
 
 import builders
 from config import Config, parse_args
-from mindcv.engine import RangeTest, exponential_rates, run_range_test
 from mindcv.engine.checkpoint import prepare_folder
+from mindcv.engine.lr_finder import RangeTest, exponential_rates, run_range_test
 from mindcv.errors import UserError
 from mindcv.runtime.program import run_program
 
@@ -22,9 +22,9 @@ from mindcv.runtime.program import run_program
 def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
     """Run the range test that the options describe, and report it."""
     rates = exponential_rates(options.lowest_lr, options.highest_lr, options.steps)
-    runtime = builders.start_runtime(config)
+    runtime, folder = builders.start_runtime(config), Path(config.checkpoint.ckpt_save_dir)
     if runtime.is_main:
-        prepare_folder(Path(config.checkpoint.ckpt_save_dir))
+        prepare_folder(folder)
     data = builders.build_training_data(config, runtime)
     classes = data.source.classes
     network = builders.build_network(config, classes, runtime, is_training=True)
@@ -39,10 +39,10 @@ def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
         silent=not runtime.is_main,
     )
     if runtime.is_main:
-        report(test, config.checkpoint.ckpt_save_dir, options.lowest_lr)
+        report(test, folder, options.lowest_lr)
 
 
-def report(test: RangeTest, folder: str, lowest_lr: float) -> None:
+def report(test: RangeTest, folder: Path, lowest_lr: float) -> None:
     """Write table and plot, and print what follows from them."""
     if not test.losses:
         raise UserError(f"the loss is no finite number at lowest_lr={lowest_lr:g} already: check the recipe")
@@ -63,9 +63,7 @@ def parse_options() -> tuple[Config, argparse.Namespace]:
     )
     parser.add_argument("--lowest_lr", type=float, default=1e-6, help="learning rate of the first step")
     parser.add_argument("--highest_lr", type=float, default=10.0, help="learning rate of the last step")
-    parser.add_argument(
-        "--steps", type=int, default=100, help="steps at most; it stops where the loss explodes"
-    )
+    parser.add_argument("--steps", type=int, default=100, help="steps, fewer where the loss explodes")
     options, others = parser.parse_known_args()
     return parse_args(others), options
 

@@ -8,14 +8,6 @@ from mindcv.engine.ema import Ema, follow
 from mindcv.engine.evaluate import EvalStep, Evaluation, evaluate
 from mindcv.engine.history import EpochResult, History
 from mindcv.engine.loss_scale import LossScale
-from mindcv.engine.lr_finder import (
-    RangeTest,
-    Suggestion,
-    exponential_rates,
-    run_range_test,
-    smooth,
-    suggest,
-)
 from mindcv.engine.precision import mixed_precision
 from mindcv.engine.step import NetworkWithLoss, Normalized, TrainStep, batch_norm_statistics
 from mindcv.engine.trainer import Trainer
@@ -36,19 +28,13 @@ __all__ = [
     "NetworkWithTeacher",
     "NetworkWithTeacherLogits",
     "Normalized",
-    "RangeTest",
-    "Suggestion",
     "TrainStep",
     "Trainer",
     "average_checkpoints",
     "batch_norm_statistics",
     "evaluate",
-    "exponential_rates",
     "follow",
     "mixed_precision",
-    "run_range_test",
     "select_checkpoints",
-    "smooth",
-    "suggest",
     "training_state",
 ]
