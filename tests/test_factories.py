@@ -49,10 +49,16 @@ RENAMED = {
 FACTORIES = {
     DataConfig: {
         create_dataset: {"num_shards", "shard_id"},
-        create_loader: {"dataset", "is_training", "transform", "target_transform", "python_multiprocessing"},
+        create_loader: {
+            *("dataset", "is_training", "transform", "target_transform", "python_multiprocessing"),
+            *("mixup", "cutmix", "cutmix_prob", "num_classes"),
+        },
     },
     AugmentConfig: {
-        create_transforms: {"dataset_name", "is_training", "in_channels"},
+        create_transforms: {
+            *("dataset_name", "is_training", "in_channels", "auto_augment", "color_jitter"),
+            *("re_prob", "re_scale", "re_ratio", "re_value", "re_max_attempts"),
+        },
         Normalized: {"network"},
     },
     ModelConfig: {

@@ -3,13 +3,18 @@
 from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.folder import class_index
+from mindcv.data.keyed import Augmentation
 from mindcv.data.loader import create_loader
+from mindcv.data.mixup import Mixup
 from mindcv.data.pipeline import Pipeline
-from mindcv.data.sampling import epoch_indices, shard_indices
+from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.sources import Source
+from mindcv.data.stages import progressive_stages, size_at
 from mindcv.data.transforms import create_transforms
 
 __all__ = [
+    "Augmentation",
+    "Mixup",
     "Pipeline",
     "Source",
     "channel_statistics",
@@ -19,5 +24,8 @@ __all__ = [
     "create_source",
     "create_transforms",
     "epoch_indices",
+    "epoch_keys",
+    "progressive_stages",
     "shard_indices",
+    "size_at",
 ]
