@@ -158,7 +158,9 @@ def batches(dataset):
 
 def same(one, other):
     return len(one) == len(other) and all(
-        np.array_equal(a, b) for left, right in zip(one, other, strict=True) for a, b in zip(left, right)
+        np.array_equal(a, b)
+        for left, right in zip(one, other, strict=True)
+        for a, b in zip(left, right, strict=True)
     )
 
 
@@ -226,5 +228,7 @@ def test_a_loader_mixes_for_training_with_the_datasets_classes_or_those_given():
     assert not np.isin(found[0][1], (0, 1)).all()
     assert same(found, batches(loader(None, known=CLASSES)))
     assert batches(loader(None, is_training=False))[0][1].dtype == np.int32
-    with pytest.raises(UserError, match="mixup and cutmix need num_classes: give the number of the network's"):
+    with pytest.raises(
+        UserError, match="mixup and cutmix need num_classes: give the number of the network's"
+    ):
         loader(None)

@@ -97,7 +97,11 @@ def test_stages_have_a_first_epoch_and_a_size():
 @pytest.mark.parametrize(
     ("sizes", "epochs", "message"),
     [
-        ((128, 160), (), r"progressive_epochs=\(\) does not fit progressive_sizes=\(128, 160\): give the epoch"),
+        (
+            (128, 160),
+            (),
+            r"progressive_epochs=\(\) does not fit progressive_sizes=\(128, 160\): give the epoch",
+        ),
         ((), (), "does not fit progressive_sizes"),
         ((128, 0), (5,), r"progressive_sizes=\(128, 0\) is impossible: give sizes of 1 pixel or more"),
         ((1, 2), (0,), r"progressive_epochs=\(0,\) is in no order: give epochs above 0 that increase"),
@@ -161,7 +165,9 @@ def test_an_evaluation_knows_no_updates():
 
 
 def test_an_epoch_without_a_whole_update_is_explained():
-    message = "accumulation=8 batches make an update, and an epoch has only 7: lower accumulation or batch_size"
+    message = (
+        "accumulation=8 batches make an update, and an epoch has only 7: lower accumulation or batch_size"
+    )
     with pytest.raises(UserError, match=message):
         pipeline(accumulation=8)
     with pytest.raises(UserError, match="accumulation=0 is no number of batches: give 1 or more"):

@@ -36,8 +36,8 @@ def generator(key: Any, purpose: int = IMAGES) -> np.random.Generator:
 class Augmentation:
     """The operator that does Python's part: on Pillow's images first, then on pixels.
 
-    As one of the operators of `create_loader` or `Pipeline` it is given every image's key. In a map of your own
-    it counts the images instead, from the seed of `mindspore.dataset.config`: on one thread that is as
+    As one of the operators of `create_loader` or `Pipeline` it is given every image's key. In a map of your
+    own it counts the images instead, from the seed of `mindspore.dataset.config`: on one thread that is as
     reproducible.
 
     Args:
@@ -79,8 +79,8 @@ def create_augmentation(
         dataset_name: Name as in `create_dataset`.
         image_resize: Size of the images in pixels.
         auto_augment: Policy, as in `create_policy`.
-        color_jitter: Largest change of brightness, contrast and saturation, or three numbers for the three, or
-            four with hue. A policy other than 3-Augment takes its place, as in MindCV and timm.
+        color_jitter: Largest change of brightness, contrast and saturation, or three numbers for the three,
+            or four with hue. A policy other than 3-Augment takes its place, as in MindCV and timm.
         re_prob: Probability that an image has a rectangle erased.
         erasing: Further keywords of `RandomErasing`.
 
@@ -93,8 +93,8 @@ def create_augmentation(
     mean, std = channel_statistics(dataset_name)
     pictures: list[Picture] = []
     if auto_augment:
-        fill = tuple(round(value) for value in mean)
-        pictures.append(create_policy(auto_augment, fill=fill, size=image_resize))
+        red, green, blue = map(round, mean)
+        pictures.append(create_policy(auto_augment, fill=(red, green, blue), size=image_resize))
     if color_jitter and (not auto_augment or "3a" in auto_augment):
         pictures.append(_jitter(color_jitter))
     pixels: list[Pixels] = [RandomErasing(re_prob, mean=mean, std=std, **erasing)] if re_prob else []
