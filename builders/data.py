@@ -1,28 +1,84 @@
 """The images of a run."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from config import Config
-from mindcv.data import Pipeline, create_source, create_transforms
+from mindcv.data import (
+    OnnxTeacher,
+    Pipeline,
+    Source,
+    channel_statistics,
+    create_source,
+    create_transforms,
+    progressive_stages,
+)
 from mindcv.runtime.session import Runtime
 
-__all__ = ["build_training_data", "build_validation_data"]
+__all__ = ["build_training_data", "build_validation_data", "channel_scale"]
 
 
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
     """The training images, augmented, as batches of this rank."""
-    return _pipeline(config, runtime, config.data.train_split, is_training=True)
+    data, augment, mix = config.data, config.augment, config.mix
+    source = _source(config, data.train_split)
+    first, *later = _stages(config)
+    return Pipeline(
+        source=source,
+        transform=first[1],
+        later_transforms=later,
+        batch_size=data.batch_size,
+        is_training=True,
+        drop_remainder=data.drop_remainder,
+        shuffle=data.shuffle,
+        seed=config.system.seed,
+        rank=runtime.rank,
+        size=runtime.size,
+        num_parallel_workers=data.num_parallel_workers,
+        num_samples=data.num_samples,
+        num_classes=config.model.num_classes,
+        aug_repeats=config.policy.aug_repeats or 1,
+        mixup=mix.mixup,
+        cutmix=mix.cutmix,
+        cutmix_prob=mix.cutmix_prob,
+        mixup_switch_prob=mix.mixup_switch_prob,
+        mixup_off_epoch=mix.mixup_off_epoch,
+        accumulation=config.gradient.gradient_accumulation_steps,
+        teacher=_onnx_teacher(config, len(source.classes), augment.image_resize),
+    )
 
 
 def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
     """The validation images as batches of this rank; over all ranks each image comes once."""
-    return _pipeline(config, runtime, config.data.val_split, is_training=False)
-
-
-def _pipeline(config: Config, runtime: Runtime, split: str, *, is_training: bool) -> Pipeline:
     data, augment = config.data, config.augment
-    source = create_source(data.dataset, data.data_dir, split, splits=(data.train_split, data.val_split))
-    transform = create_transforms(
-        data.dataset,
-        image_resize=augment.image_resize,
+    return Pipeline(
+        source=_source(config, data.val_split),
+        transform=_transforms(config, augment.val_image_resize or augment.image_resize, is_training=False),
+        batch_size=data.batch_size,
+        rank=runtime.rank,
+        size=runtime.size,
+        num_parallel_workers=data.num_parallel_workers,
+        num_classes=config.model.num_classes,
+    )
+
+
+def _source(config: Config, split: str) -> Source:
+    data = config.data
+    return create_source(data.dataset, data.data_dir, split, splits=(data.train_split, data.val_split))
+
+
+def _stages(config: Config) -> list[tuple[int, list[Any]]]:
+    """Operators on the training images, each with the epoch from which they serve."""
+    sizes, epochs = config.augment.progressive_sizes, config.augment.progressive_epochs
+    stages = progressive_stages(sizes, epochs) if sizes else [(0, config.augment.image_resize)]
+    return [(epoch, _transforms(config, size, is_training=True)) for epoch, size in stages]
+
+
+def _transforms(config: Config, image_resize: int, *, is_training: bool) -> list[Any]:
+    augment, policy = config.augment, config.policy
+    return create_transforms(
+        config.data.dataset,
+        image_resize=image_resize,
         is_training=is_training,
         scale=augment.scale,
         ratio=augment.ratio,
@@ -32,18 +88,31 @@ def _pipeline(config: Config, runtime: Runtime, split: str, *, is_training: bool
         crop_pct=augment.crop_pct,
         crop_padding=augment.crop_padding,
         in_channels=config.model.in_channels,
+        auto_augment=policy.auto_augment or None,
+        color_jitter=policy.color_jitter,
+        re_prob=policy.re_prob,
+        re_scale=policy.re_scale,
+        re_ratio=policy.re_ratio,
+        re_value=policy.re_value,
+        re_max_attempts=policy.re_max_attempts,
     )
-    return Pipeline(
-        source=source,
-        transform=transform,
-        batch_size=data.batch_size,
-        is_training=is_training,
-        drop_remainder=is_training and data.drop_remainder,
-        shuffle=data.shuffle,
-        seed=config.system.seed,
-        rank=runtime.rank,
-        size=runtime.size,
-        num_parallel_workers=data.num_parallel_workers,
-        num_samples=data.num_samples if is_training else None,
-        num_classes=config.model.num_classes,
+
+
+def channel_scale(config: Config) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation of each channel, on the scale 0 to 255."""
+    mean, std = channel_statistics(config.data.dataset, config.model.in_channels)
+    return config.augment.mean or mean, config.augment.std or std
+
+
+def _onnx_teacher(config: Config, classes: int, image_resize: int) -> OnnxTeacher | None:
+    if not config.teacher.is_onnx:
+        return None
+    mean, std = channel_scale(config)
+    teacher = OnnxTeacher(
+        config.teacher.teacher, mean=mean, std=std, num_classes=config.model.num_classes or classes
     )
+    for size in config.augment.progressive_sizes or [image_resize]:
+        teacher.check(
+            batch_size=config.data.batch_size, image_resize=size, in_channels=config.model.in_channels
+        )
+    return teacher

@@ -5,8 +5,8 @@ from typing import Any
 
 from mindspore import nn
 
+from builders.data import channel_scale
 from config import Config
-from mindcv.data import channel_statistics
 from mindcv.engine import (
     DistillationLoss,
     NetworkWithLoss,
@@ -108,5 +108,4 @@ def build_forward(config: Config, network: nn.Cell, classes: Sequence[str]) -> n
 
 def normalized(config: Config, network: nn.Cell) -> Normalized:
     """A network that takes the images as the pipeline delivers them."""
-    mean, std = channel_statistics(config.data.dataset, config.model.in_channels)
-    return Normalized(network, config.augment.mean or mean, config.augment.std or std)
+    return Normalized(network, *channel_scale(config))

@@ -118,7 +118,7 @@ class PolicyConfig:
         auto_augment: Policy: rand-m9-mstd0.5-inc1 and the like (RandAugment), original, originalr, v0 or v0r
             (AutoAugment), trivialaugwide, 3a (3-Augment), augmix-m3-w3-d2 and the like.
         color_jitter: Largest change of brightness, contrast and saturation, as one part or three, and of hue
-            as a fourth.
+            as a fourth. A policy other than 3a takes its place.
         re_prob: Probability of erasing a random rectangle.
         re_scale: Smallest and largest part of the image's area that is erased.
         re_ratio: Smallest and largest aspect ratio of the rectangle.

@@ -9,10 +9,27 @@ from mindspore import nn
 
 from config import OPTION_TYPES
 from mindcv import scheduler
-from mindcv.data import catalogue, create_dataset, create_loader, create_transforms, transforms
-from mindcv.engine import CheckpointManager, Normalized
+from mindcv.data import (
+    Pipeline,
+    catalogue,
+    create_dataset,
+    create_loader,
+    create_transforms,
+    epoch_indices,
+    progressive_stages,
+    transforms,
+)
+from mindcv.engine import (
+    CheckpointManager,
+    DistillationLoss,
+    Ema,
+    LossScale,
+    Normalized,
+    mixed_precision,
+    precision,
+)
 from mindcv.loss import create_loss
-from mindcv.models import MnasNet, create_model, layers
+from mindcv.models import MnasNet, create_model, freeze, layers
 from mindcv.optim import create_optimizer, groups
 from mindcv.optim import factory as optim_factory
 from mindcv.scheduler import create_scheduler
@@ -20,10 +37,15 @@ from options import (
     AugmentConfig,
     CheckpointConfig,
     DataConfig,
+    EmaConfig,
     LossConfig,
+    MixConfig,
     ModelConfig,
     OptimizerConfig,
+    PolicyConfig,
+    PrecisionConfig,
     ScheduleConfig,
+    TeacherConfig,
 )
 
 # Options whose keyword in the factories has another name.
@@ -42,26 +64,65 @@ RENAMED = {
     "ckpt_save_interval": "interval",
     "ckpt_save_policy": "policy",
     "keep_checkpoint_max": "keep",
+    "val_image_resize": "image_resize",
+    "progressive_sizes": "sizes",
+    "progressive_epochs": "epochs",
+    "freeze": "what",
+    "amp_level": "level",
+    "val_amp_level": "level",
+    "amp_dtype": "dtype",
+    "loss_scale": "value",
+    "loss_scale_type": "dynamic",
+    "drop_overflow_update": "skip",
+    "teacher": "model_name",
+    "teacher_ckpt_path": "checkpoint_path",
+    "distill_alpha": "alpha",
+    "distill_temperature": "temperature",
+    "distill_hard": "hard",
+    "ema_decay": "decay",
 }
+
+ERASING = {f"re_{name}" for name in ("prob", "scale", "ratio", "value", "max_attempts")}
+POLICY = {"auto_augment", "color_jitter", *ERASING}
+MIXING = {"mixup", "cutmix", "cutmix_prob", "mixup_switch_prob", "mixup_off_epoch"}
+OTHER_TRANSFORMS = set(inspect.signature(create_transforms).parameters) - POLICY
+OTHER_BATCHES = {field.name for field in dataclasses.fields(Pipeline)} - MIXING
+OTHER_MODEL = {"num_classes", "in_channels", "new_classifier", "kwargs"}
 
 
 # Sections, and what takes their options as keywords; with it, what the program itself gives as keywords.
 FACTORIES = {
     DataConfig: {
         create_dataset: {"num_shards", "shard_id"},
-        create_loader: {"dataset", "is_training", "transform", "target_transform", "python_multiprocessing"},
+        create_loader: {
+            *("dataset", "is_training", "transform", "target_transform", "python_multiprocessing"),
+            *("mixup", "cutmix", "cutmix_prob", "num_classes"),
+        },
     },
     AugmentConfig: {
-        create_transforms: {"dataset_name", "is_training", "in_channels"},
+        create_transforms: {"dataset_name", "is_training", "in_channels", *POLICY},
         Normalized: {"network"},
+        progressive_stages: set(),
     },
+    PolicyConfig: {
+        create_transforms: OTHER_TRANSFORMS,
+        epoch_indices: {"total", "seed", "epoch", "rank", "size", "shuffle", "num_samples"},
+    },
+    MixConfig: {Pipeline: OTHER_BATCHES},
     ModelConfig: {
-        create_model: {"kwargs"},
+        create_model: {"kwargs", "ema"},
         MnasNet: {"stages", "width", "stem_channels", "sync_bn"},
+        freeze: {"network"},
     },
     LossConfig: {create_loss: {"weight", "reduction"}},
-    OptimizerConfig: {create_optimizer: {"model_or_params", "lr", "kwargs"}},
+    PrecisionConfig: {LossScale: {"window"}, mixed_precision: {"network", "device"}},
+    TeacherConfig: {DistillationLoss: {"loss"}, create_model: OTHER_MODEL | {"ema"}},
+    OptimizerConfig: {create_optimizer: {"model_or_params", "lr", "loss_scale", "kwargs"}},
     ScheduleConfig: {create_scheduler: {"steps_per_epoch"}},
+    EmaConfig: {
+        Ema: {"network", "average"},
+        create_model: OTHER_MODEL | {"model_name", "checkpoint_path"},
+    },
     CheckpointConfig: {CheckpointManager: {"name", "tensors", "metadata"}},
 }
 
@@ -92,6 +153,9 @@ def test_every_renamed_option_exists():
         ("opt", optim_factory.OPTIMIZERS),
         ("weight_decay_filter", groups.WEIGHT_DECAY_FILTERS),
         ("scheduler", scheduler.SCHEDULERS),
+        ("amp_level", precision.AMP_LEVELS),
+        ("val_amp_level", precision.AMP_LEVELS),
+        ("amp_dtype", precision.TYPES),
     ],
 )
 def test_choices_are_those_of_the_factories(option, accepted):

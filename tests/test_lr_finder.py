@@ -8,12 +8,12 @@ import sys
 from math import cos, exp, isclose, pi
 from pathlib import Path
 
+import build
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-import build
 from config import Config
 from mindcv.engine import TrainStep
 from mindcv.engine.lr_finder import RangeTest, Suggestion, exponential_rates, run_range_test, smooth, suggest

@@ -3,14 +3,19 @@
 from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.folder import class_index
+from mindcv.data.keyed import Augmentation
 from mindcv.data.loader import create_loader
+from mindcv.data.mixup import Mixup
 from mindcv.data.pipeline import Pipeline
-from mindcv.data.sampling import epoch_indices, shard_indices
+from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.sources import Source
+from mindcv.data.stages import progressive_stages, size_at
 from mindcv.data.teacher import OnnxTeacher, with_teacher
 from mindcv.data.transforms import create_transforms
 
 __all__ = [
+    "Augmentation",
+    "Mixup",
     "OnnxTeacher",
     "Pipeline",
     "Source",
@@ -21,6 +26,9 @@ __all__ = [
     "create_source",
     "create_transforms",
     "epoch_indices",
+    "epoch_keys",
+    "progressive_stages",
     "shard_indices",
+    "size_at",
     "with_teacher",
 ]

@@ -1,16 +1,25 @@
 """A dataset's epochs as MindSpore pipelines, each a function of the seed, the epoch and the rank alone."""
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mindspore.dataset as ds
 import numpy as np
 
-from mindcv.data.loader import create_loader
-from mindcv.data.sampling import augmentation_seed, count_samples, epoch_indices, shard_indices
-from mindcv.data.sources import Indices, LaterPasses, Source
+from mindcv.data.loader import make_batches
+from mindcv.data.mixup import Mixup
+from mindcv.data.sampling import (
+    augmentation_seed,
+    count_samples,
+    epoch_indices,
+    epoch_keys,
+    shard_indices,
+)
+from mindcv.data.sources import Indices, Source, StreamSource
+from mindcv.data.teacher import with_teacher
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -27,6 +36,7 @@ class Pipeline:
     Args:
         source: Samples.
         transform: Operators on the image, as from `create_transforms`.
+        later_transforms: Other operators from an epoch on, each with that epoch: see `progressive_stages`.
         batch_size: Images a batch.
         is_training: Train, instead of evaluate.
         drop_remainder: Leave out the last batch of an epoch if it is not full.
@@ -38,9 +48,21 @@ class Pipeline:
             same seed gives another augmentation.
         num_samples: Use only this many images, over all ranks.
         num_classes: Outputs of the network; every label must be below it. By default it is not checked.
+        aug_repeats: Times that each image of a training epoch comes: see `epoch_indices`.
+        mixup: Alpha of mixup in training; 0 does without it.
+        cutmix: Alpha of CutMix in training; 0 does without it. With either, labels are the probability of
+            each class, float32 ``[N, num_classes]``, of the source's classes if `num_classes` is not given.
+        cutmix_prob: Probability that a batch is mixed, by whichever of the two.
+        mixup_switch_prob: Probability that a mixed batch gets CutMix, where both are on.
+        mixup_off_epoch: Mix no batch from this epoch on, and leave the labels probabilities; 0 never ends.
+        accumulation: Batches that make one update. A training epoch is cut to a whole number of updates.
+        teacher: Takes the images of a batch and returns logits, which become a third column.
+        python_multiprocessing: Run operators written in Python in processes instead of threads, which are
+            held up by each other where there are many cores.
 
     Raises:
-        UserError: If there are too few images for one batch on every rank, or a label is too large.
+        UserError: If there are too few images for one update on every rank, a label is too large, or another
+            number is impossible.
     """
 
     source: Source
@@ -55,11 +77,26 @@ class Pipeline:
     num_parallel_workers: int | None = None
     num_samples: int | None = None
     num_classes: int | None = None
+    later_transforms: Sequence[tuple[int, Sequence[Any]]] = ()
+    aug_repeats: int = 1
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    cutmix_prob: float = 1.0
+    mixup_switch_prob: float = 0.5
+    mixup_off_epoch: int = 0
+    accumulation: int = 1
+    teacher: Callable[[np.ndarray], np.ndarray] | None = None
+    python_multiprocessing: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UserError(f"batch_size={self.batch_size} is no batch: give 1 or more")
-        if self.num_images < self.size or self.steps_per_epoch == 0:
+        self._check_images()
+        self._check_updates()
+        self._mixer()
+
+    def _check_images(self) -> None:
+        if self.num_images < self.size or self._full_steps == 0:
             ranks = f" on each of {self.size} ranks" if self.size > 1 else ""
             raise UserError(
                 f"{self.num_images} images of {self.source.origin} do not fill one batch of "
@@ -71,27 +108,50 @@ class Pipeline:
                 f"{self.source.labels.max()}, so give {self.source.labels.max() + 1} or more"
             )
 
+    def _check_updates(self) -> None:
+        if self.accumulation < 1:
+            raise UserError(f"accumulation={self.accumulation} is no number of batches: give 1 or more")
+        if self.is_training and self._full_steps < self.accumulation:
+            raise UserError(
+                f"accumulation={self.accumulation} batches make an update, and an epoch has only "
+                f"{self._full_steps}: lower accumulation or batch_size"
+            )
+        if self.aug_repeats < 1:
+            raise UserError(f"aug_repeats={self.aug_repeats} is no number of copies: give 1 or more")
+        if self.aug_repeats > 1 and not self.shuffle:
+            raise UserError(
+                f"aug_repeats={self.aug_repeats} without shuffle would train on the same part of the images "
+                "in every epoch: turn shuffle on"
+            )
+        starts = [0, *(start for start, _ in self.later_transforms)]
+        if any(start >= following for start, following in itertools.pairwise(starts)):
+            raise UserError(
+                f"later_transforms start at epochs {starts[1:]}: give epochs above 0 that increase"
+            )
+
     @property
     def num_images(self) -> int:
         """Images used, over all ranks."""
         return count_samples(len(self.source), self.num_samples)
 
     @property
+    def updates_per_epoch(self) -> int:
+        """Updates of the network in a training epoch."""
+        return self.steps_per_epoch // self.accumulation
+
+    @property
     def steps_per_epoch(self) -> int:
-        """Batches of this rank in an epoch."""
+        """Batches of this rank in an epoch: in training, a whole number of updates."""
+        steps = self._full_steps
+        return steps - steps % self.accumulation if self.is_training else steps
+
+    @property
+    def _full_steps(self) -> int:
+        """Batches of this rank that the images make."""
         images = len(range(self.rank, self.num_images, self.size))
         if self.is_training:
             images = -(-self.num_images // self.size)
         return images // self.batch_size if self.drop_remainder else -(-images // self.batch_size)
-
-    @property
-    def updates_per_epoch(self) -> int:
-        """Updates of the parameters in an epoch."""
-        return self.steps_per_epoch
-
-    def stages(self) -> Sequence[int]:
-        """Epochs at which the size of the images changes."""
-        return ()
 
     def epoch(self, epoch: int = 0, *, skip: int = 0) -> Any:
         """The batches of one epoch, for a single pass.
@@ -107,21 +167,52 @@ class Pipeline:
         """
         if self.is_training:
             _seed_augmentation(augmentation_seed(self.seed, epoch, self.rank))
-        batches = self._batches(self._indices(epoch))
+        batches = self._batches(epoch, endless=False)
         # Skipping whole batches lets the random operators run over them: a shorter list of images would not.
-        return batches.skip(skip) if skip else batches
+        return self._taught(batches.skip(skip) if skip else batches)
+
+    def _taught(self, batches: Any) -> Any:
+        return batches if self.teacher is None else with_teacher(batches, self.teacher)
 
     def run(self, first_epoch: int = 0) -> Any:
         """The batches of one epoch at each pass, for a device that keeps one dataset for the whole run.
 
-        The images and their order are those of `epoch`; the augmentation goes on from pass to pass instead of
-        starting anew, and so does the order in MindRecord.
+        The images and their order are those of `epoch`, and so is what Python draws: augmentation and mixing.
+        MindSpore's own operators go on from pass to pass instead of starting anew, and so does the order in
+        MindRecord.
 
         Args:
-            first_epoch: Epoch of the first pass.
+            first_epoch: Epoch of the first pass. Its operators serve all passes: see `stages`.
+
+        Raises:
+            UserError: If images come repeatedly, of a source that draws the order itself.
         """
+        if self.aug_repeats > 1 and not isinstance(self.source, StreamSource):
+            raise UserError(
+                f"aug_repeats={self.aug_repeats} with dataset_sink_mode would train on the same part of the "
+                f"MindRecord {self.source.origin} in every epoch: turn one of them off"
+            )
         _seed_augmentation(augmentation_seed(self.seed, first_epoch, self.rank))
-        return self._batches(self._indices(first_epoch), lambda n: self._indices(first_epoch + n))
+        return self._taught(self._batches(first_epoch, endless=True))
+
+    def stages(self, num_epochs: int, first_epoch: int = 0) -> list[tuple[int, int]]:
+        """The parts of a training that have the same operators throughout, so that one `run` serves each.
+
+        Args:
+            num_epochs: Epoch at which the training ends.
+            first_epoch: Epoch at which it starts.
+
+        Returns:
+            First epoch of each part, and the epoch after its last.
+        """
+        changes = [start for start, _ in self.later_transforms if first_epoch < start < num_epochs]
+        return (
+            list(itertools.pairwise([first_epoch, *changes, num_epochs])) if first_epoch < num_epochs else []
+        )
+
+    def _operators(self, epoch: int) -> Sequence[Any]:
+        later = [operators for start, operators in self.later_transforms if start <= epoch]
+        return later[-1] if later else self.transform
 
     def _indices(self, epoch: int) -> Indices:
         total, ranks = len(self.source), {"rank": self.rank, "size": self.size}
@@ -133,18 +224,42 @@ class Pipeline:
             epoch=epoch,
             shuffle=self.shuffle,
             num_samples=self.num_samples,
+            aug_repeats=self.aug_repeats,
             **ranks,
         )
 
-    def _batches(self, indices: Indices, later: LaterPasses | None = None) -> Any:
-        workers = usable_workers(self.num_parallel_workers)
-        return create_loader(
-            self.source.dataset(indices, later=later, num_parallel_workers=workers),
-            self.batch_size,
-            drop_remainder=self.drop_remainder,
-            transform=self.transform,
-            num_parallel_workers=workers,
+    def _mixer(self) -> Mixup | None:
+        if not self.is_training or not (self.mixup or self.cutmix):
+            return None
+        return Mixup(
+            self.mixup,
+            self.cutmix,
+            self.cutmix_prob,
+            self.mixup_switch_prob,
+            num_classes=self.num_classes or len(self.source.classes),
         )
+
+    def _batches(self, epoch: int, *, endless: bool) -> Any:
+        """The batches of an epoch; with `endless`, those of a further epoch at each further pass."""
+        workers = usable_workers(self.num_parallel_workers)
+        indices = self._indices(epoch)
+        later = (lambda number: self._indices(epoch + number)) if endless else None
+
+        def keys(number: int, count: int) -> Indices:
+            return epoch_keys(count, seed=self.seed, epoch=epoch + number, rank=self.rank, size=self.size)
+
+        batches = make_batches(
+            self.source.dataset(indices, later=later, num_parallel_workers=workers),
+            self._operators(epoch),
+            self.batch_size,
+            keys=keys,
+            drop_remainder=self.drop_remainder,
+            workers=workers,
+            mixup=self._mixer(),
+            mixes=lambda number: not 0 < self.mixup_off_epoch <= epoch + number,
+            python_multiprocessing=self.python_multiprocessing,
+        )
+        return batches if self.steps_per_epoch == self._full_steps else batches.take(self.steps_per_epoch)
 
     def explain(self, error: Exception) -> Exception:
         """What to raise in place of an error that an epoch raised: MindSpore does not name the file.

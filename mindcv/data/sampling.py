@@ -1,9 +1,9 @@
-"""Which images a rank sees, and in which order: a function of the seed, the epoch and the rank."""
+"""Which images a rank sees, in which order and with which keys: a function of seed, epoch and rank."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["augmentation_seed", "count_samples", "epoch_indices", "shard_indices"]
+__all__ = ["augmentation_seed", "count_samples", "epoch_indices", "epoch_keys", "shard_indices"]
 
 Indices = NDArray[np.int64]
 
@@ -22,11 +22,16 @@ def epoch_indices(
     size: int = 1,
     shuffle: bool = True,
     num_samples: int | None = None,
+    aug_repeats: int = 1,
 ) -> Indices:
     """Images of one rank in one training epoch.
 
     All ranks draw the same order from the seed and the epoch, and rank r takes its places r, r + size, and so
     on. Each gets equally many: if the images do not divide, the first of the order come again at its end.
+
+    With `aug_repeats` (repeated augmentation, arXiv 1901.09335) the copies of an image stand next to each
+    other in that order, so that they meet in one step, on neighbouring ranks where there are several. The
+    epoch does not grow: it holds ``1 / aug_repeats`` of the images, drawn anew each epoch.
 
     Args:
         total: Images in the dataset.
@@ -37,6 +42,7 @@ def epoch_indices(
         shuffle: Draw a new order each epoch; otherwise go in the dataset's order.
         num_samples: Use only this many images, over all ranks: the same ones in every epoch, drawn by the
             seed if `shuffle`, otherwise the first ones.
+        aug_repeats: Times that each image comes.
 
     Returns:
         Indices below `total`, of shape ``(ceil(used / size),)``.
@@ -48,7 +54,27 @@ def epoch_indices(
             order = np.random.default_rng(seed).permutation(total)
         order = np.random.default_rng((seed, epoch)).permutation(order[:used])
     each = -(-used // size)
-    return np.resize(order[:used], each * size)[rank::size]
+    return np.resize(np.repeat(order[:used], aug_repeats), each * size)[rank::size]
+
+
+def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, size: int = 1) -> Indices:
+    """A random number for each image of one rank in one epoch, from which its augmentation is drawn.
+
+    Like the images of `epoch_indices`, the keys of all ranks are one list that they share out: the key of a
+    place is the same for any number of ranks, and two copies of an image have different ones.
+
+    Args:
+        count: Images of this rank.
+        seed: Seed of the run.
+        epoch: Epoch, from 0.
+        rank: This process.
+        size: Number of processes.
+
+    Returns:
+        Numbers from 0 up to ``2**63``, of shape ``(count,)``.
+    """
+    sequence = np.random.SeedSequence((seed, epoch), spawn_key=(0,))  # not that of the order
+    return np.random.default_rng(sequence).integers(2**63, size=count * size)[rank::size]
 
 
 def shard_indices(total: int, *, rank: int = 0, size: int = 1, num_samples: int | None = None) -> Indices:

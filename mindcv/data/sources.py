@@ -1,14 +1,14 @@
 """What every dataset is here: samples in random access, of which a MindSpore dataset yields any sequence."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import mindspore.dataset as ds
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ArraySource", "Sample", "Source", "StreamSource"]
+__all__ = ["ArraySource", "Sample", "Source", "StreamSource", "stream"]
 
 Sample = tuple[NDArray[np.uint8], Any]  # an image, and its label: an int32 scalar
 Indices = NDArray[np.int64]
@@ -75,32 +75,46 @@ class StreamSource(Source):
         self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
     ) -> Any:
         """Samples as a MindSpore dataset, see `Source.dataset`; one thread feeds it."""
-        # More than one generator worker polls with a sleep of 0.1 s: one is faster.
-        return ds.GeneratorDataset(
-            _Stream(self, indices, later),
-            column_names=["image", "label"],
-            num_parallel_workers=1,
-            python_multiprocessing=False,
-        )
+
+        def samples(number: int) -> Iterator[Sample]:
+            return self.read(later(number) if later and number else indices)
+
+        return stream(["image", "label"], samples, len(indices))
+
+
+def stream(columns: Sequence[str], rows: Callable[[int], Iterable[tuple[Any, ...]]], length: int) -> Any:
+    """A MindSpore dataset of rows that Python makes, in one thread.
+
+    Args:
+        columns: Names of the columns.
+        rows: Gives the rows of a pass by its number, from 0.
+        length: Rows of each pass.
+    """
+    # More than one generator worker polls with a sleep of 0.1 s: one is faster.
+    return ds.GeneratorDataset(
+        _Stream(rows, length),
+        column_names=list(columns),
+        num_parallel_workers=1,
+        python_multiprocessing=False,
+    )
 
 
 class _Stream:
     """What a `GeneratorDataset` iterates: without `__getitem__`, MindSpore puts no sampler before it."""
 
-    def __init__(self, source: StreamSource, indices: Indices, later: LaterPasses | None) -> None:
-        self._source = source
-        self._indices = indices
-        self._later = later
+    def __init__(self, rows: Callable[[int], Iterable[tuple[Any, ...]]], length: int) -> None:
+        self._rows = rows
+        self._length = length
         self._passes = 0
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return self._length
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         # A generator: MindSpore also asks for an iterator only to see whether there is one.
-        indices = self._later(self._passes) if self._later and self._passes else self._indices
+        number = self._passes
         self._passes += 1
-        yield from self._source.read(indices)
+        yield from self._rows(number)
 
 
 class ArraySource(StreamSource):

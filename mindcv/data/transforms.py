@@ -1,9 +1,10 @@
-"""Image transforms, all of them MindSpore's C++ operators.
+"""Image transforms: MindSpore's C++ operators, and where asked for Python's augmentation.
 
 Images stay uint8: they are normalised on the device, so that a quarter of the bytes travel.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mindspore.dataset import vision
 from mindspore.dataset.vision import ConvertMode, Inter
 
 from mindcv.data.catalogue import DatasetInfo, check_channels, find_dataset
+from mindcv.data.keyed import create_augmentation
 from mindcv.errors import UserError, did_you_mean
 
 __all__ = ["create_transforms"]
@@ -36,6 +38,13 @@ def create_transforms(
     crop_pct: float | None = None,
     crop_padding: int | None = None,
     in_channels: int = 3,
+    auto_augment: str | None = None,
+    color_jitter: float | Sequence[float] | None = None,
+    re_prob: float = 0.0,
+    re_scale: tuple[float, float] = (0.02, 0.33),
+    re_ratio: tuple[float, float] = (0.3, 3.3),
+    re_value: float | str = 0,
+    re_max_attempts: int = 10,
 ) -> list[Any]:
     """Operators that make the network's input of a sample of `create_dataset`: uint8, ``[C, H, W]``.
 
@@ -59,9 +68,17 @@ def create_transforms(
         crop_padding: Largest shift of small images in pixels; by default an eighth of `image_resize` for
             CIFAR, and a sixteenth for digits and MNIST.
         in_channels: 3 for colour, 1 for grey, whatever the images are.
+        auto_augment: Policy in training, as in `create_policy`: randaug-m9-mstd0.5-inc1, for example.
+        color_jitter: Largest change of brightness, contrast and saturation in training, or three numbers for
+            the three, or four with hue. A policy other than 3-Augment takes its place, as in MindCV and timm.
+        re_prob: Probability that a training image has a rectangle erased, see `RandomErasing`.
+        re_scale: Smallest and largest part of the image's area that is erased.
+        re_ratio: Smallest and largest aspect ratio of the rectangle.
+        re_value: What it is filled with.
+        re_max_attempts: Draws of a rectangle, until one fits in the image.
 
     Returns:
-        Operators to apply in one map.
+        Operators to apply in `create_loader`. A policy, jitter and erasing are one `Augmentation` among them.
 
     Raises:
         UserError: If a name is unknown or a number impossible.
@@ -74,9 +91,15 @@ def create_transforms(
         crop_pct = 1.0 if info.small else 0.875
     if not 0 < crop_pct <= 1:
         raise UserError(f"crop_pct={crop_pct} is no part of an image: give a number above 0 and up to 1")
+    erasing = {"scale": re_scale, "ratio": re_ratio, "value": re_value, "max_attempts": re_max_attempts}
+    augmentation = create_augmentation(
+        dataset_name, min(size), auto_augment, color_jitter, re_prob, **erasing
+    )
+    python = [augmentation] if is_training and augmentation else []
 
-    # Pillow's interpolation is for three channels only.
-    coloured = info.encoded or info.channels == 3 or in_channels == 3 or inter is Inter.PILCUBIC
+    # Pillow's interpolation is for three channels only, and so are policies.
+    colourful = info.encoded or info.channels == 3 or in_channels == 3
+    coloured = colourful or inter is Inter.PILCUBIC or bool(python)
     photograph = not info.small
     operators = []
     if is_training and photograph:
@@ -89,7 +112,7 @@ def create_transforms(
             padding = min(size) // info.shift if crop_padding is None else crop_padding
             operators += [vision.RandomCrop(size, padding=padding)] if padding else []
         operators += _flips(info.hflip if hflip is None else hflip, vflip)
-    return operators + _channels_first(coloured, in_channels)
+    return operators + python + _channels_first(coloured, in_channels)
 
 
 def _find_interpolation(name: str) -> Inter:

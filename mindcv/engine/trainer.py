@@ -1,7 +1,6 @@
 """The training loop: MindSpore's `Model.train`, and after each epoch validation, checkpoint and record."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from math import isfinite
 from time import perf_counter
 from typing import Any, Protocol
@@ -49,8 +48,8 @@ class TrainingData(Protocol):
         """A MindSpore dataset with the batches of one epoch at each pass."""
         ...
 
-    def stages(self) -> Sequence[int]:
-        """Epochs, counted from 0, at which the size of the images changes."""
+    def stages(self, num_epochs: int, first_epoch: int = 0) -> Sequence[tuple[int, int]]:
+        """The parts of a training, as first and last epoch, that one `run` each can serve."""
         ...
 
     def explain(self, error: Exception) -> Exception:
@@ -124,8 +123,7 @@ class Trainer(ms.Callback):
         model = ms.Model(self.step)
         try:
             if self.sink:
-                ends = [epoch for epoch in self.data.stages() if first_epoch < epoch < self.epochs]
-                for begin, end in pairwise([first_epoch, *ends, self.epochs]):
+                for begin, end in self.data.stages(self.epochs, first_epoch):
                     model.train(end, self.data.run(begin), [self], True, initial_epoch=begin)
                 return
             for epoch in range(first_epoch, self.epochs):

@@ -1,0 +1,7 @@
+"""Augmentations: pure functions of an image and a random generator, which need no MindSpore."""
+
+from mindcv.data.augment.erasing import RandomErasing
+from mindcv.data.augment.jitter import ColorJitter
+from mindcv.data.augment.policies import Policy, create_policy
+
+__all__ = ["ColorJitter", "Policy", "RandomErasing", "create_policy"]

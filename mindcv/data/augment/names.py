@@ -1,0 +1,120 @@
+"""The syntax of policy names, which is timm's: a head, then options after dashes, as in ``rand-m9-mstd0.5``."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mindcv.errors import UserError, did_you_mean
+
+__all__ = ["Number", "Option", "Word", "mistake", "read_options", "split_name"]
+
+# A dash separates, except in d-1.
+SEPARATOR = re.compile(r"(?<!-d)-")
+
+
+@dataclass(frozen=True)
+class Number:
+    """An option whose value is a number.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        whole: Without a fraction.
+        also: Another value that has a meaning of its own.
+    """
+
+    low: float
+    high: float
+    whole: bool = False
+    also: str | None = None
+
+    @property
+    def values(self) -> str:
+        """The values, in words."""
+        other = f"{self.also}, or " if self.also else ""
+        return f"{other}a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
+
+    def owns(self, text: str) -> bool:
+        """Whether what follows the option's name can be meant for it."""
+        return text == self.also or not text[:1].isalpha()
+
+    def allows(self, text: str) -> bool:
+        """Whether a text is one of the values."""
+        if text == self.also:
+            return True
+        pattern = r"\d+" if self.whole else r"\d+(\.\d*)?|\.\d+"
+        return bool(re.fullmatch(pattern, text, re.ASCII)) and self.low <= float(text) <= self.high
+
+
+@dataclass(frozen=True)
+class Word:
+    """An option whose value is one of several words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def values(self) -> str:
+        """The values, in words."""
+        return " or ".join(self.words)
+
+    def owns(self, text: str) -> bool:
+        """Whether what follows the option's name can be meant for it."""
+        return text in self.words or not text[:1].isalpha()
+
+    def allows(self, text: str) -> bool:
+        """Whether a text is one of the values."""
+        return text in self.words
+
+
+Option = Number | Word
+
+
+def split_name(name: str, heads: Iterable[str]) -> tuple[str, list[str]]:
+    """The head of a policy's name, and the options after it.
+
+    Args:
+        name: Such as ``rand-m9-mstd0.5``.
+        heads: Known heads.
+
+    Raises:
+        UserError: If the head is unknown.
+    """
+    head, *tokens = SEPARATOR.split(name)
+    heads = sorted(heads)
+    if head not in heads:
+        raise UserError(
+            f"auto_augment={name!r} is unknown: begin with one of {', '.join(heads)}{did_you_mean(head, heads)}"
+        )
+    return head, tokens
+
+
+def read_options(name: str, head: str, tokens: list[str], options: Mapping[str, Option]) -> dict[str, str]:
+    """Options by their names, with their values as they are written.
+
+    Args:
+        name: The whole name, for messages.
+        head: Its head.
+        tokens: What follows it, such as ``["m9", "mstd0.5"]``.
+        options: What the head allows.
+
+    Raises:
+        UserError: If an option is unknown, comes twice or has an impossible value.
+    """
+    values: dict[str, str] = {}
+    for token in tokens:
+        key = next((k for k, o in options.items() if token.startswith(k) and o.owns(token[len(k) :])), None)
+        if key is None:
+            known = f"has {', '.join(options)}" if options else "has none"
+            hint = did_you_mean(re.split(r"[^a-z]", token)[0], options)
+            raise mistake(name, f"{head} has no option {token!r}: it {known}{hint}")
+        if key in values:
+            raise mistake(name, f"{token!r} repeats {key}: give it once")
+        values[key] = token[len(key) :]
+        if not options[key].allows(values[key]):
+            raise mistake(name, f"{token!r} is impossible: {key} takes {options[key].values}")
+    return values
+
+
+def mistake(name: str, message: str) -> UserError:
+    """The error about a part of a policy's name."""
+    return UserError(f"auto_augment={name!r}: {message}")

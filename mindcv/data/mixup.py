@@ -1,0 +1,122 @@
+"""Mixup and CutMix: batches in which every image is part one image and part another."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindcv.errors import UserError
+
+__all__ = ["Mixup"]
+
+
+class Mixup:
+    """Mixes a batch with itself in reverse order, by one proportion for the whole batch.
+
+    Mixup (arXiv 1710.09412) adds two images up, lambda of one and 1 - lambda of the other. CutMix (arXiv
+    1905.04899) puts a box of the other in, 1 - lambda of the area. Lambda is drawn from Beta(alpha, alpha).
+    The labels become probabilities in the same proportion. A batch may have any number of images; the middle
+    one of an odd number meets itself.
+
+    Args:
+        mixup_alpha: Alpha of mixup; 0 does without it.
+        cutmix_alpha: Alpha of CutMix; 0 does without it.
+        prob: Probability that a batch is mixed at all.
+        switch_prob: Probability that a mixed batch is cut rather than added up, where both are on.
+        num_classes: Outputs of the network.
+
+    Raises:
+        UserError: If a number is impossible.
+    """
+
+    def __init__(
+        self,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        prob: float = 1.0,
+        switch_prob: float = 0.5,
+        *,
+        num_classes: int,
+    ) -> None:
+        for name, alpha in (("mixup", mixup_alpha), ("cutmix", cutmix_alpha)):
+            if not 0 <= alpha < math.inf:
+                raise UserError(
+                    f"{name}={alpha} is impossible: give 0 for none, or the alpha of Beta, above 0"
+                )
+        for name, value in (("cutmix_prob", prob), ("mixup_switch_prob", switch_prob)):
+            if not 0 <= value <= 1:
+                raise UserError(f"{name}={value} is no probability: give a number from 0 to 1")
+        self.mixup_alpha = mixup_alpha
+        self.cutmix_alpha = cutmix_alpha
+        self.prob = prob
+        self.switch_prob = switch_prob
+        self.num_classes = num_classes
+
+    def __call__(
+        self, images: NDArray[np.uint8], labels: NDArray[Any], rng: np.random.Generator, mixed: bool = True
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Mix a batch.
+
+        Args:
+            images: Pixels of shape ``[N, C, H, W]``.
+            labels: Labels of shape ``[N]``.
+            rng: What is drawn.
+            mixed: Whether the batch may be mixed; if not, its labels become probabilities all the same.
+
+        Returns:
+            Images, rounded, and the probability of each class, of shape ``[N, num_classes]``.
+
+        Raises:
+            UserError: If a label is no class.
+        """
+        certain = self._one_hot(labels)
+        if not mixed or not self.mixup_alpha + self.cutmix_alpha or rng.random() >= self.prob:
+            return images, certain
+        if self._cuts(rng):
+            images, share = _cut(images, rng.beta(self.cutmix_alpha, self.cutmix_alpha), rng)
+        else:
+            share = rng.beta(self.mixup_alpha, self.mixup_alpha)
+            images = _blend(images, share)
+        return images, np.float32(share) * certain + np.float32(1 - share) * certain[::-1]
+
+    def _cuts(self, rng: np.random.Generator) -> bool:
+        if self.mixup_alpha and self.cutmix_alpha:
+            return rng.random() < self.switch_prob
+        return self.cutmix_alpha > 0
+
+    def _one_hot(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            wrong = labels.min() if labels.min() < 0 else labels.max()
+            raise UserError(f"num_classes={self.num_classes} has no label {wrong}: raise num_classes")
+        certain = np.zeros((len(labels), self.num_classes), np.float32)
+        certain[np.arange(len(labels)), labels] = 1
+        return certain
+
+
+def _blend(images: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    mixture = np.empty_like(images)
+    one, other = np.float32(share), np.float32(1 - share)
+    for image, partner, out in zip(images, images[::-1], mixture, strict=True):  # in the processor's cache
+        np.rint(one * image + other * partner, out=out, casting="unsafe")
+    return mixture
+
+
+def _cut(
+    images: NDArray[np.uint8], share: float, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], float]:
+    """Images with a box of their partners, and the part of the area that is left: the box may be clipped."""
+    height, width = images.shape[-2:]
+    rows = _side(height, share, rng)
+    columns = _side(width, share, rng)
+    mixture = images.copy()
+    mixture[..., rows, columns] = images[::-1, ..., rows, columns]
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return mixture, 1 - area / (height * width)
+
+
+def _side(size: int, share: float, rng: np.random.Generator) -> slice:
+    """One side of the box: its length by the share, around a centre anywhere in the image."""
+    half = int(size * math.sqrt(1 - share)) // 2
+    centre = int(rng.integers(size))
+    return slice(max(centre - half, 0), min(centre + half, size))
