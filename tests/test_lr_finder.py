@@ -8,14 +8,14 @@ import sys
 from math import cos, exp, isclose, pi
 from pathlib import Path
 
-import build
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+import builders
 from config import Config
-from mindcv.engine import TrainStep
+from mindcv.engine import NetworkWithLoss, TrainStep
 from mindcv.engine.lr_finder import RangeTest, Suggestion, exponential_rates, run_range_test, smooth, suggest
 from mindcv.errors import UserError
 from mindcv.optim import create_optimizer
@@ -114,6 +114,8 @@ class Epoch:
 class Losses(nn.Cell):
     """A step whose losses are given; it remembers which batches it saw."""
 
+    accumulation = 1
+
     def __init__(self, losses):
         super().__init__()
         self.losses = losses
@@ -175,7 +177,7 @@ def test_each_step_is_taken_with_its_own_rate():
     network = nn.Dense(1, 1, weight_init="zeros", has_bias=False)
     rates = exponential_rates(1e-3, 1e-1, 10)
     optimizer = create_optimizer(network, "sgd", lr=rates, momentum=0.0)
-    step = TrainStep(Column(network), Mean(), optimizer)
+    step = TrainStep(NetworkWithLoss(Column(network), Mean()), optimizer)
     run_range_test(step, Data(), rates, combine=lambda loss: 1.0, silent=True)
     moved = sum(rate * i for i, rate in enumerate(rates))
     assert float(network.weight.asnumpy()[0, 0]) == pytest.approx(-moved, rel=1e-5)
@@ -211,7 +213,7 @@ def test_table_and_plot_show_the_test(tmp_path):
 @pytest.mark.parametrize(("rule", "factor"), [("none", 1.0), ("linear", 4.0), ("sqrt", 2.0)])
 def test_the_rates_of_a_scaled_recipe_are_values_of_the_option_lr(rule, factor):
     config = Config.from_options({"batch_size": 128, "lr_scale": rule, "lr_scale_batch": 256})
-    assert build.learning_rate_factor(config, Runtime(device="CPU", size=8)) == factor
+    assert builders.learning_rate_factor(config, Runtime(device="CPU", size=8)) == factor
 
 
 def run_tool(*arguments: object, cwd: Path) -> tuple[int, str, list[str]]:

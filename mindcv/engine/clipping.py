@@ -38,7 +38,7 @@ class ClipByValue(nn.Cell):
 
     def __init__(self, limit: float) -> None:
         super().__init__(auto_prefix=False)
-        self.limit = limit
+        self.limit = Tensor(limit, ms.float32)
         self.map = ops.HyperMap()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -91,8 +91,8 @@ def _multiply_by(factor: Tensor, gradient: Tensor) -> Tensor:
     return gradient * factor
 
 
-@_clamp.register("Number", "Tensor")
-def _clamp_to(limit: float, gradient: Tensor) -> Tensor:
+@_clamp.register("Tensor", "Tensor")
+def _clamp_to(limit: Tensor, gradient: Tensor) -> Tensor:
     return ops.clamp(gradient, -limit, limit)
 
 

@@ -22,7 +22,7 @@ class LossScale(nn.Cell):
         window: Updates without an overflow before a dynamic scale is doubled.
 
     Attributes:
-        value: The scale: a number, or a parameter if it is dynamic.
+        value: The scale, a scalar; a parameter if it is dynamic.
         active: Whether there is anything to divide the gradients by.
         skips: Whether updates with an overflow are left out.
         overflows: How many were, as a parameter; only if `skips`.
@@ -37,7 +37,7 @@ class LossScale(nn.Cell):
         self.skips = skip or dynamic
         self.active = dynamic or value != 1.0
         self.window = window
-        self.value = value
+        self.value = Tensor(value, ms.float32)
         self.map = ops.HyperMap()
         if dynamic:
             self.value = Parameter(Tensor(value, ms.float32), name="loss_scale.value", requires_grad=False)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from mindspore import nn
 from tqdm import tqdm
 
+from mindcv.engine.step import TrainStep
 from mindcv.engine.trainer import TrainingData
 from mindcv.errors import UserError
 
@@ -143,7 +143,7 @@ def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> Suggestion | N
 
 
 def run_range_test(
-    step: nn.Cell,
+    step: TrainStep,
     data: TrainingData,
     rates: Sequence[float],
     *,
@@ -155,7 +155,7 @@ def run_range_test(
     Args:
         step: A `TrainStep`, whose optimizer has the learning rates as its table.
         data: The training images; as many epochs as are needed.
-        rates: The same learning rates as the optimizer's, one a step.
+        rates: The same learning rates as the optimizer's, one an update.
         combine: Takes the loss on this device and returns the mean over all of them, the same everywhere, so
             that all stop together.
         silent: Show no progress bar.
@@ -169,8 +169,10 @@ def run_range_test(
     lowest = inf
     bar = tqdm(total=len(rates), desc="range test", unit="step", leave=False, disable=silent or None)
     try:
-        for rate, batch in zip(rates, _batches(data), strict=False):
-            loss = combine(float(step(*batch).asnumpy()))
+        batches = _batches(data)
+        for rate in rates:
+            update = [float(step(*next(batches)).asnumpy()) for _ in range(step.accumulation)]
+            loss = combine(sum(update) / len(update))
             if not isfinite(loss):
                 break
             losses.append(loss)

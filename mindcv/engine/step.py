@@ -98,6 +98,7 @@ class TrainStep(nn.Cell):
         self.map = ops.HyperMap()
         self.depend = ops.Depend()
         if accumulation > 1:
+            self.parts = Tensor(accumulation, ms.float32)
             self.batches = Parameter(Tensor(0, ms.int32), name="accumulation.batches", requires_grad=False)
             self.sums = ParameterTuple(_zeros_like(p, "accumulation.") for p in optimizer.parameters)
 
@@ -117,7 +118,7 @@ class TrainStep(nn.Cell):
         loss = loss / self.loss_scale.value
         if self.accumulation == 1:
             return self._update(loss, gradients)
-        loss = self.depend(loss, self.map(ops.partial(_add, self.accumulation), self.sums, gradients))
+        loss = self.depend(loss, self.map(ops.partial(_add, self.parts), self.sums, gradients))
         ops.assign_add(self.batches, 1)
         if self.batches == self.accumulation:
             loss = self._update(loss, self.sums)
@@ -156,19 +157,14 @@ _clear = ops.MultitypeFuncGraph("clear")
 _divide = ops.MultitypeFuncGraph("divide")
 
 
-@_add.register("Number", "Tensor", "Tensor")
-def _add_part(parts: int, total: Parameter, gradient: Tensor) -> Tensor:
+@_add.register("Tensor", "Tensor", "Tensor")
+def _add_part(parts: Tensor, total: Parameter, gradient: Tensor) -> Tensor:
     return ops.assign_add(total, gradient / parts)
 
 
 @_clear.register("Tensor")
 def _clear_total(total: Parameter) -> Tensor:
     return ops.assign(total, ops.zeros_like(total))
-
-
-@_divide.register("Number", "Tensor")
-def _divide_by_number(divisor: float, gradient: Tensor) -> Tensor:
-    return gradient / divisor
 
 
 @_divide.register("Tensor", "Tensor")
