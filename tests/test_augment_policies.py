@@ -45,9 +45,9 @@ def recorder(seen, index=0, signed=False):
 
 
 def run(policy, times):
-    """Numbers of operations are seen through recorders: this calls the policy on one image, again and again."""
-    rng = np.random.default_rng(0)
-    return [policy(noise(), rng) for _ in range(times)]
+    """Results for one image, `times` times."""
+    rng, image = np.random.default_rng(0), noise(8, 8)
+    return [policy(image, rng) for _ in range(times)]
 
 
 def recorded(name, times=4000, signed=False):
@@ -56,15 +56,15 @@ def recorded(name, times=4000, signed=False):
     policy = create_policy(name)
     operations = tuple(recorder(seen, i, signed) for i in range(len(policy.choice.operations)))
     policy = dataclasses.replace(policy, choice=Choice(operations, policy.choice.weights))
-    rng, images = np.random.default_rng(0), []
+    rng, image, images = np.random.default_rng(0), noise(2, 2), []
     for _ in range(times):
         seen.clear()
-        policy(noise(2, 2), rng)
+        policy(image, rng)
         images.append(list(seen))
     return images
 
 
-def magnitudes(name, times=4000):
+def magnitudes(name, times=3000):
     return np.array([strength for image in recorded(name, times) for _, strength in image])
 
 
@@ -73,7 +73,7 @@ def magnitudes(name, times=4000):
 def test_a_policy_keeps_mode_size_and_input_and_depends_on_the_generator_alone(name, mode):
     image, policy = noise(mode=mode), create_policy(name)
     before = image.copy()
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     random.seed(1)
     states = repr(np.random.get_state()), random.getstate()
 
@@ -140,8 +140,8 @@ def test_mstd_is_the_standard_deviation_of_the_magnitude(std):
 @pytest.mark.parametrize("mstd", ["mstd100", "mstd101", "mstdinf"])
 def test_a_very_large_mstd_makes_the_magnitude_uniform_up_to_m(mstd):
     counts = np.histogram(magnitudes(f"rand-m5-p1-{mstd}"), 5, (0, 5))[0]
-    assert counts.sum() == 8000
-    assert np.abs(counts - 1600).max() < 180
+    assert counts.sum() == 6000
+    assert np.abs(counts - 1200).max() < 150
 
 
 def test_magnitudes_stay_between_0_and_mmax():
@@ -206,7 +206,7 @@ def test_trivialaugment_applies_one_operation_at_any_of_its_bins():
 
 
 def test_three_augment_makes_grey_solarises_from_128_on_or_blurs():
-    image = noise()
+    image = noise(8, 8)
     grey = Image.merge("RGB", [image.convert("L")] * 3)
     pixels = np.asarray(image)
     solarised = Image.fromarray(np.where(pixels < 128, pixels, 255 - pixels).astype(np.uint8))
