@@ -95,6 +95,15 @@ def test_copies_of_an_image_are_augmented_differently():
     assert len({image.tobytes() for image in images}) == COUNT
 
 
+def test_whole_recipes_repeat_themselves_and_resume_with_mindspores_crops_too():
+    transform = create_transforms("cifar10", 16, True, auto_augment="rand-m9-mstd0.5", re_prob=0.5)
+    data = pipeline(transform, cutmix=1.0, mixup=0.2, aug_repeats=2)
+    whole = collect(data.epoch(1))
+    assert np.array_equal(collect(data.epoch(1)), whole)
+    assert np.array_equal(collect(data.epoch(1, skip=2)), whole[8:])
+    assert not np.array_equal(collect(data.epoch(2)), whole)
+
+
 def test_labels_stay_with_their_images():
     data = pipeline([Augmentation(pixels=[lambda image, rng: image + np.uint8(1)]), vision.HWC2CHW()])
     for images, labels in data.epoch(0).create_tuple_iterator(num_epochs=1, output_numpy=True):

@@ -4,10 +4,20 @@ import io
 
 import numpy as np
 import pytest
+from mindspore.dataset import vision
 from mindspore.mindrecord import FileWriter
 from PIL import Image
 
-from mindcv.data import Pipeline, create_dataset, create_source, create_transforms
+from mindcv.data import (
+    Augmentation,
+    Pipeline,
+    create_dataset,
+    create_source,
+    create_transforms,
+    epoch_indices,
+    epoch_keys,
+)
+from mindcv.data.keyed import generator
 from mindcv.errors import UserError
 
 COUNT = 21
@@ -95,6 +105,49 @@ def test_a_shuffled_dataset_is_in_a_new_order_at_each_pass(records):
     first, second = ([image.tobytes() for image, _ in passes] for _ in range(2))
     assert first != second
     assert sorted(first) == sorted(second)
+
+
+def test_augmentation_in_python_follows_from_an_images_place(records):
+    def constant(image, rng):
+        return np.full_like(image, rng.integers(256))
+
+    source = create_source("mindrecord", records, "train")
+    opened, channels_first = create_transforms("mindrecord", 8, crop_pct=1.0), vision.HWC2CHW()
+    data = Pipeline(
+        source=source,
+        transform=[*opened[:-1], Augmentation(pixels=[constant]), channels_first],
+        batch_size=4,
+        is_training=True,
+        seed=3,
+        mixup=1.0,
+        mixup_off_epoch=1,
+    )
+    for epoch, rows in ((1, data.epoch(1)), (2, data.epoch(2))):
+        keys = epoch_keys(COUNT, seed=3, epoch=epoch)
+        batches = list(rows.create_tuple_iterator(num_epochs=1, output_numpy=True))
+        values = np.concatenate([images[:, 0, 0, 0] for images, _ in batches])
+        assert values.tolist() == [generator(key).integers(256) for key in keys]
+        labels = np.concatenate([labels.argmax(1) for _, labels in batches])
+        assert labels.tolist() == source.labels[epoch_indices(COUNT, seed=3, epoch=epoch)].tolist()
+    run = data.run(1).create_tuple_iterator(num_epochs=2, output_numpy=True)
+    for epoch in (1, 2):
+        values = np.concatenate([images[:, 0, 0, 0].copy() for images, _ in run])
+        assert values.tolist() == [
+            generator(key).integers(256) for key in epoch_keys(COUNT, seed=3, epoch=epoch)
+        ]
+
+
+def test_repeated_images_in_one_dataset_for_all_epochs_are_refused(records):
+    data = Pipeline(
+        source=create_source("mindrecord", records, "train"),
+        transform=create_transforms("mindrecord", 8, True),
+        batch_size=4,
+        is_training=True,
+        aug_repeats=3,
+    )
+    assert data.epoch(0).get_dataset_size() == data.steps_per_epoch == 6
+    with pytest.raises(UserError, match="aug_repeats=3 with dataset_sink_mode would train on the same part"):
+        data.run()
 
 
 def test_missing_files_and_columns_are_named(records, tmp_path):

@@ -124,8 +124,8 @@ def growing(sizes=(16, 24, 32), epochs=(2, 5), **options):
 def test_images_grow_from_stage_to_stage_and_their_order_stays():
     data, plain = growing(), pipeline()
     for number, size in ((0, 16), (1, 16), (2, 24), (4, 24), (5, 32), (9, 32)):
-        shapes = {images.shape[1:] for images, _ in data.epoch(number).create_tuple_iterator(1, True)}
-        assert shapes == {(3, size, size)}
+        batches = data.epoch(number).create_tuple_iterator(num_epochs=1, output_numpy=True)
+        assert {images.shape[1:] for images, _ in batches} == {(3, size, size)}
         assert epoch(data, number) == epoch(plain, number)
     run = data.run(2).create_tuple_iterator(num_epochs=3, output_numpy=True)
     for number in (2, 3, 4):

@@ -119,11 +119,12 @@ def make_batches(
     if mixup is None:
         return dataset
 
+    count = size // batch_size if drop_remainder else -(-size // batch_size)
+
     def rows(number: int) -> Iterator[tuple[np.int64, np.bool_]]:
         mixed = np.bool_(mixes(number))
-        return ((key, mixed) for key in keys(number, size)[::batch_size])
+        return ((key, mixed) for key in keys(number, size)[::batch_size][:count])
 
-    count = size // batch_size if drop_remainder else -(-size // batch_size)
     dataset = ds.zip((dataset, stream(["key", "mixed"], rows, count)))
     return dataset.map(
         partial(_mixed, mixup), ["image", "label", "key", "mixed"], ["image", "label"], **options

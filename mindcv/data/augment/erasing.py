@@ -15,9 +15,9 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 class RandomErasing:
     """Erases a random rectangle of a uint8 image that is yet to be normalised.
 
-    timm and torchvision erase after the normalisation. Their 0 is the mean colour here, and their normal noise
-    is noise of the mean and the standard deviation here; values round to whole ones, and those beyond 0 and 255
-    (with ImageNet's numbers, 1 to 4 % on either side) become 0 and 255.
+    timm and torchvision erase after the normalisation. Their 0 is the mean colour here, and their normal
+    noise has the mean and the standard deviation here. It is rounded to whole values, and what lies beyond
+    0 and 255 (with ImageNet's numbers, 0.4 to 4 % on a side) becomes 0 and 255.
 
     Args:
         probability: With which an image is erased.
@@ -103,7 +103,7 @@ def _constant(value: float | str) -> float | None:
     constants = {"const": 0.0, "pixel": None, "random": None}
     if not isinstance(value, str) or value not in constants:
         raise UserError(
-            f"re_value={value!r} is unknown: give a number or 'const' for one colour, 'random' or 'pixel' for noise"
+            f"re_value={value!r} is unknown: give a number (0 is the mean colour), or 'random' for noise"
         )
     return constants[value]
 

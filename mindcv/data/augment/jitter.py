@@ -56,8 +56,9 @@ def turn_hue(image: Image.Image, turns: float) -> Image.Image:
     if image.mode == "L":
         return image
     hue, saturation, value = image.convert("HSV").split()
-    steps = round(turns * 256)
-    hue = hue.point([(level + steps) % 256 for level in range(256)])
+    # Pillow's hue goes around from 0 to 255, both of which are red.
+    steps = round(turns * 255)
+    hue = hue.point([(level + steps) % 255 for level in range(256)])
     return Image.merge("HSV", (hue, saturation, value)).convert(image.mode)
 
 

@@ -1,4 +1,4 @@
-"""The syntax of policy names, which is timm's: a head, then options after dashes, as in ``rand-m9-mstd0.5``."""
+"""The syntax of policy names, timm's: a head, then options after dashes, as in ``rand-m9-mstd0.5``."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -82,9 +82,8 @@ def split_name(name: str, heads: Iterable[str]) -> tuple[str, list[str]]:
     head, *tokens = SEPARATOR.split(name)
     heads = sorted(heads)
     if head not in heads:
-        raise UserError(
-            f"auto_augment={name!r} is unknown: begin with one of {', '.join(heads)}{did_you_mean(head, heads)}"
-        )
+        hint = did_you_mean(head, heads)
+        raise UserError(f"auto_augment={name!r} is unknown: begin with one of {', '.join(heads)}{hint}")
     return head, tokens
 
 

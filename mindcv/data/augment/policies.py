@@ -130,24 +130,25 @@ class TrivialAugment:
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Apply what `rng` draws."""
         operation = self.operations[rng.integers(len(self.operations))]
-        return operation(image, rng.integers(self.bins) / (WIDE_BINS - 1), rng, self.geometry)
+        level = float(rng.integers(self.bins)) / (WIDE_BINS - 1)
+        return operation(image, level, rng, self.geometry)
 
 
 def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -> Policy:
     """The policy of a name in timm's syntax: a head, then options after dashes in any order.
 
     ``rand`` or ``randaug``: RandAugment. m: magnitude, 0 to 10 (10). n: operations for an image (2).
-    p: probability of each (0.5). mstd: standard deviation of normal noise on the magnitude (0); from 100 on, or
-    inf, the magnitude is uniform from 0 to m. mmax: upper limit of the magnitude (10). inc1: every operation
-    does more as its magnitude grows. w0: operations weighted. t: another set, 3a, 3aw or weights.
+    p: probability of each (0.5). mstd: standard deviation of normal noise on the magnitude (0); from 100 on,
+    or inf, the magnitude is uniform from 0 to m. mmax: upper limit of the magnitude (10). inc1: every
+    operation does more as its magnitude grows. w0: operations weighted. t: another set, 3a, 3aw or weights.
 
-    ``original`` or ``autoaug``, ``originalr`` or ``autoaugr``, ``v0``, ``v0r``: AutoAugment; with r, Posterize
-    does more as its magnitude grows. mstd: as above (0). ``3a``: 3-Augment. mstd: as above (0).
+    ``original`` or ``autoaug``, ``originalr`` or ``autoaugr``, ``v0``, ``v0r``: AutoAugment; with r,
+    Posterize does more as its magnitude grows. ``3a``: 3-Augment. All have mstd, as above (0).
 
     ``trivialaugwide``: TrivialAugment. m: draw from the m weakest of its 31 strengths (31).
 
     ``augmix``: AugMix. m: magnitude (3). w: chains (3). d: operations in a chain, or -1 for 1 to 3 (-1).
-    a: parameter of the mixing weights' distributions (1). b1: mix step by step. mstd: as above (inf).
+    a: parameter of the distributions of its weights (1). b1: mix step by step. mstd: as above (inf).
 
     Args:
         name: Such as ``rand-m9-mstd0.5-inc1``.

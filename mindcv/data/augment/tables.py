@@ -1,8 +1,8 @@
 """Operations of the published policies, with the strengths that their magnitudes stand for.
 
-A level is a magnitude divided by the largest: RandAugment's and AutoAugment's go from 0 to 10, TrivialAugment's
-bins from 0 to 30. The ranges are timm's (``timm/data/auto_augment.py``) and, for TrivialAugment, torchvision's,
-so that a recipe means the same here.
+A level is a magnitude divided by the largest: RandAugment's and AutoAugment's go from 0 to 10,
+TrivialAugment's bins from 0 to 30. The ranges are timm's (``timm/data/auto_augment.py``) and, for
+TrivialAugment, torchvision's, so that a recipe means the same here.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ ENHANCED = {
     "Sharpness": ops.sharpness,
 }
 
-# Of these, Posterize and Solarize do less, and the four enhancements go from less to more, as magnitudes grow.
+# Of these, Posterize and Solarize do less as the magnitude grows, and the enhancements go from less to more.
 PLAIN = {
     "AutoContrast": Operation(apply=ops.autocontrast),
     "Equalize": Operation(apply=ops.equalize),
