@@ -15,7 +15,7 @@ from mindcv.serialization import read_checkpoint
 __all__ = ["average_checkpoints", "select_checkpoints"]
 
 # What a training checkpoint holds beside weights, statistics and their moving averages (``ema.``).
-TRAINING_STATE = "optimizer."
+TRAINING_STATE = ("optimizer.", "step.")
 KEPT = ("config", "classes")
 
 

@@ -173,6 +173,10 @@ def _divide_by_tensor(divisor: Tensor, gradient: Tensor) -> Tensor:
 
 
 def batch_norm_statistics(network: nn.Cell) -> list[Parameter]:
-    """The running means and variances of all batch normalisations in a network."""
-    norms = [cell for _, cell in network.cells_and_names() if hasattr(cell, "moving_variance")]
+    """The running means and variances of all batch normalisations in a network that are not frozen."""
+    norms = [
+        cell
+        for _, cell in network.cells_and_names()
+        if hasattr(cell, "moving_variance") and cell.use_batch_statistics is not False
+    ]
     return [statistic for norm in norms for statistic in (norm.moving_mean, norm.moving_variance)]
