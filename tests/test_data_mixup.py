@@ -203,6 +203,11 @@ def test_mixing_ends_at_its_epoch_and_labels_stay_probabilities():
         assert same(passed, batches(data.epoch(epoch)))
 
 
+def test_an_end_of_mixing_before_the_start_is_explained():
+    with pytest.raises(UserError, match="mixup_off_epoch=-1 is no epoch: give 0 for never, or more"):
+        pipeline(mixup_off_epoch=-1)
+
+
 def test_an_evaluation_is_never_mixed():
     data = Pipeline(source=source(), transform=TO_NETWORK, batch_size=4, mixup=1.0, cutmix=1.0)
     assert all(labels.dtype == np.int32 and labels.ndim == 1 for _, labels in batches(data.epoch()))
@@ -228,6 +233,9 @@ def test_a_loader_mixes_for_training_with_the_datasets_classes_or_those_given():
     assert not np.isin(found[0][1], (0, 1)).all()
     assert same(found, batches(loader(None, known=CLASSES)))
     assert batches(loader(None, is_training=False))[0][1].dtype == np.int32
+    mapped = source().dataset(np.arange(COUNT)).map([vision.VerticalFlip()], "image")
+    with pytest.raises(UserError, match="mixup and cutmix need num_classes"):
+        create_loader(mapped, 4, is_training=True, cutmix=1.0, transform=TO_NETWORK)
     with pytest.raises(
         UserError, match="mixup and cutmix need num_classes: give the number of the network's"
     ):

@@ -123,6 +123,8 @@ class Pipeline:
                 f"aug_repeats={self.aug_repeats} without shuffle would train on the same part of the images "
                 "in every epoch: turn shuffle on"
             )
+        if self.mixup_off_epoch < 0:
+            raise UserError(f"mixup_off_epoch={self.mixup_off_epoch} is no epoch: give 0 for never, or more")
         starts = [0, *(start for start, _ in self.later_transforms)]
         if any(start >= following for start, following in itertools.pairwise(starts)):
             raise UserError(
@@ -163,7 +165,8 @@ class Pipeline:
             skip: Batches to leave out at the start. What follows is what would have followed them.
 
         Returns:
-            MindSpore dataset with the columns image (uint8, ``[N, C, H, W]``) and label (int32, ``[N]``).
+            MindSpore dataset with the columns image (uint8, ``[N, C, H, W]``) and label (int32, ``[N]``, or
+            probabilities where batches are mixed).
         """
         if self.is_training:
             _seed_augmentation(augmentation_seed(self.seed, epoch, self.rank))
