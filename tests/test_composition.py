@@ -161,7 +161,7 @@ def test_half_precision_leaves_out_overflows_and_counts_them_alike_in_both_modes
 
 def test_a_network_trains_on_with_larger_images_in_a_graph(photos, tmp_path):
     run = build(
-        photos, ms.GRAPH_MODE, **PLAIN, num_samples=36, progressive_sizes=[24, 32], progressive_epochs=[1]
+        photos, ms.GRAPH_MODE, **PLAIN, num_samples=36, progressive_sizes=(24, 32), progressive_epochs=(1,)
     )
     sizes = [
         {image.shape[2:] for image, _ in run.data.epoch(epoch).create_tuple_iterator(num_epochs=1)}
