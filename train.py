@@ -35,6 +35,7 @@ def train(config: Config) -> None:
         checkpoints=checkpoints,
         history=history,
         saving=builders.build_saving(config, runtime, stop),
+        rollback=builders.build_rollback(config, state, data, checkpoints, history, runtime),
         log_interval=config.system.log_interval,
         sink=config.system.dataset_sink_mode and runtime.supports_sink,
     )

@@ -6,10 +6,10 @@ from builders.output import (
     build_checkpoints,
     build_evaluation,
     build_history,
-    build_progress,
     build_saving,
     build_validations,
 )
+from builders.progress import build_progress, build_rollback
 from builders.runtime import start_runtime
 from builders.training import (
     build_learning_rates,
@@ -29,6 +29,7 @@ __all__ = [
     "build_network",
     "build_optimizer",
     "build_progress",
+    "build_rollback",
     "build_saving",
     "build_statistics_exchange",
     "build_train_step",

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from mindspore import Parameter, Tensor, nn
 
@@ -16,20 +15,16 @@ from mindcv.engine import (
     EvalStep,
     Evaluation,
     History,
-    Progress,
     Saving,
     evaluate,
 )
-from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
 from mindcv.loss import create_loss
-from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
 
 __all__ = [
     "build_checkpoints",
     "build_evaluation",
     "build_history",
-    "build_progress",
     "build_saving",
     "build_validations",
 ]
@@ -120,62 +115,3 @@ def build_saving(config: Config, runtime: Runtime, stop_requested: Callable[[], 
         combine=runtime.sum_over_ranks,
         look_every=1 if alone else math.gcd(config.system.log_interval, checkpoint.ckpt_save_steps),
     )
-
-
-def build_progress(
-    config: Config,
-    state: Mapping[str, Parameter | Tensor],
-    steps_per_epoch: int,
-    checkpoints: CheckpointManager | None,
-    history: History | None,
-    runtime: Runtime,
-) -> Progress:
-    """Where the run goes on, with everything put back into place; rank 0 reads, the others get it from there.
-
-    Args:
-        config: Options; `resume` says what to go on with.
-        state: The tensors of the run, as from `training_state`.
-        steps_per_epoch: Batches in an epoch.
-        checkpoints: Goes on with the files of the run; None on the other ranks.
-        history: Goes on with its epochs; None on the other ranks.
-        runtime: This process.
-    """
-    progress = Progress()
-    if not config.checkpoint.resume:
-        if checkpoints is not None:
-            checkpoints.warn_of_earlier_run()
-        return progress
-    if checkpoints is not None and history is not None:
-        progress = _resumed(config, state, steps_per_epoch, checkpoints, history)
-    if runtime.size > 1:
-        progress = progress.shared(runtime.sum_over_ranks)
-        broadcast_parameters(state.values())
-    return progress
-
-
-def _resumed(
-    config: Config,
-    state: Mapping[str, Parameter | Tensor],
-    steps_per_epoch: int,
-    checkpoints: CheckpointManager,
-    history: History,
-) -> Progress:
-    resume = config.checkpoint.resume
-    if resume == "auto":
-        found = find_state(checkpoints.folder, checkpoints.name)
-    else:
-        found = Path(resume), read_state(resume)
-    if found is None:
-        logger.info("resume=auto: no checkpoint in %s, the run starts", checkpoints.folder)
-        return Progress()
-    path, checkpoint = found
-    progress = Progress.from_metadata(checkpoint.metadata["progress"])
-    check_steps(path, progress.steps_per_epoch, steps_per_epoch)
-    restore_state(path, checkpoint.tensors, state)
-    checkpoints.restore(checkpoint.metadata)
-    history.restore(progress.results)
-    logger.info("goes on with %s, after epoch %d and %d batches", path, progress.epoch, progress.batch)
-    changed = different_options(checkpoint.metadata["config"], config.options())
-    if changed:
-        logger.warning("goes on with other options: %s", changed)
-    return progress

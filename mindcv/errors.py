@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["Stopped", "UserError", "did_you_mean"]
+__all__ = ["NotFiniteError", "Stopped", "UserError", "did_you_mean"]
 
 
 class Stopped(Exception):  # noqa: N818, it is no error
@@ -19,6 +19,10 @@ class UserError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split("\n")))
+
+
+class NotFiniteError(UserError):
+    """A loss or a weight is infinite or no number any more."""
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

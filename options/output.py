@@ -35,6 +35,8 @@ class CheckpointConfig:
         keep_checkpoint_max: How many of them are kept; the best is kept besides.
         ckpt_save_steps: Updates between two checkpoints within an epoch; 0 is none. The newest is kept.
         ckpt_save_minutes: Minutes between two checkpoints; 0 is none.
+        on_nan: What a loss or a weight does that is no finite number any more: stop the run, or rollback to
+            the newest checkpoint and go on with another order and augmentation, three times at most.
         resume: Go on with a run: auto takes the newest whole checkpoint in ckpt_save_dir, and starts afresh
             if there is none; or a file.
     """
@@ -45,6 +47,7 @@ class CheckpointConfig:
     keep_checkpoint_max: int = 10
     ckpt_save_steps: int = 0
     ckpt_save_minutes: float = 0.0
+    on_nan: Literal["stop", "rollback"] = "stop"
     resume: str = ""
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from mindcv.engine import (
     LossScale,
     Normalized,
     Saving,
+    Trainer,
     mixed_precision,
     precision,
 )
@@ -85,6 +86,7 @@ RENAMED = {
     "ckpt_save_steps": "every_updates",
     "ckpt_save_minutes": "every_seconds",
     "resume": "path",
+    "on_nan": "rollback",
 }
 
 ERASING = {f"re_{name}" for name in ("prob", "scale", "ratio", "value", "max_attempts")}
@@ -130,6 +132,7 @@ FACTORIES = {
     },
     CheckpointConfig: {
         CheckpointManager: {"name", "tensors", "metadata"},
+        Trainer: set(inspect.signature(Trainer).parameters) - {"rollback"},
         Saving: {"stop_requested", "combine", "look_every"},
         read_state: set(),
     },

@@ -285,8 +285,7 @@ def test_weights_that_are_no_numbers_stop_training_where_the_loss_hides_them(tmp
     with pytest.raises(UserError) as caught:
         training.fit()
     assert str(caught.value) == (
-        f"'0.weight' is no longer finite after epoch 2 (lr={RATES[9]:.3g}): "
-        "lower lr or lengthen warmup_epochs"
+        f"'0.weight' is no longer finite in epoch 2 (lr={RATES[9]:.3g}): lower lr or lengthen warmup_epochs"
     )
     assert len(training.history.results) == 1
 

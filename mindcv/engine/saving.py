@@ -26,3 +26,11 @@ class Saving:
     stop_requested: Callable[[], bool] = lambda: False
     combine: Callable[[np.ndarray], np.ndarray] = lambda values: values
     look_every: int = 1
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For each flag, whether any rank has raised it."""
+        return (self.combine(np.array(flags, np.float64)) > 0).tolist()
+
+    def asked_to_stop(self) -> bool:
+        """Whether any rank has been asked to stop."""
+        return self.any(self.stop_requested())[0]

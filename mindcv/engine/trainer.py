@@ -1,28 +1,25 @@
 """The training loop: MindSpore's `Model.train`, and after each epoch validation, checkpoint and record."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite
 from time import perf_counter
 from typing import Any
 
 import mindspore as ms
-import numpy as np
-from mindspore import Tensor
 from tqdm import tqdm
 
 from mindcv.engine.checkpoint import CheckpointManager
 from mindcv.engine.evaluate import Evaluation
 from mindcv.engine.history import EpochResult, History
+from mindcv.engine.losses import EpochLosses, not_finite
 from mindcv.engine.progress import Progress
 from mindcv.engine.saving import Saving
 from mindcv.engine.step import TrainStep
 from mindcv.engine.training_data import TrainingData
-from mindcv.errors import Stopped, UserError
+from mindcv.errors import NotFiniteError, Stopped
 
 __all__ = ["Trainer"]
 
-# A dynamic loss scale that starts at its largest is at its smallest after 24; then something else is wrong.
-OVERFLOWS_IN_A_ROW = 30
+REMEDY = "lower lr or lengthen warmup_epochs"
 
 
 class Trainer(ms.Callback):
@@ -41,6 +38,8 @@ class Trainer(ms.Callback):
         checkpoints: Saves the network; None on a rank that writes nothing.
         history: Keeps the results; None on a rank that reports nothing.
         saving: When the state is saved within an epoch, and the run stopped.
+        rollback: Takes up an earlier state when a loss or a weight is no longer finite, and returns its place
+            and other data; or raises what it was given. None ends the training.
         log_interval: Batches between two readings of the loss from the device.
         sink: Let the device fetch its data itself. One dataset then serves all epochs with images of one
             size, because a new one would be compiled anew; without sink every epoch has its own, which
@@ -61,6 +60,7 @@ class Trainer(ms.Callback):
         checkpoints: CheckpointManager | None = None,
         history: History | None = None,
         saving: Saving | None = None,
+        rollback: Callable[[NotFiniteError], tuple[Progress, TrainingData]] | None = None,
         log_interval: int = 100,
         sink: bool = False,
     ) -> None:
@@ -78,8 +78,8 @@ class Trainer(ms.Callback):
         self.log_interval = log_interval
         self.sink = sink
         self.saving = Saving() if saving is None else saving
-        self._losses: list[float] = []
-        self._unread: list[Tensor] = []
+        self.rollback = rollback
+        self._losses = EpochLosses(step.loss_scale)
 
     def fit(self, progress: Progress | None = None) -> None:
         """Train until `epochs` epochs are done.
@@ -88,10 +88,21 @@ class Trainer(ms.Callback):
             progress: Where to go on, if the network and the step are those of a run that has begun already.
 
         Raises:
-            UserError: If the loss or a weight is no longer a finite number, or an image cannot be read.
+            NotFiniteError: If the loss or a weight is no longer a finite number.
+            UserError: If an image cannot be read.
             Stopped: If the run was asked to stop; its state is saved.
         """
-        progress = self._start = Progress() if progress is None else progress
+        place = Progress() if progress is None else progress
+        while True:
+            try:
+                return self._fit(place)
+            except NotFiniteError as error:
+                if self.rollback is None:
+                    raise
+                place, self.data = self.rollback(error)
+
+    def _fit(self, progress: Progress) -> None:
+        self._start = progress
         self._overflows = progress.overflows
         self._last_save = perf_counter()
         model = ms.Model(self.step)
@@ -125,8 +136,7 @@ class Trainer(ms.Callback):
     def _begin(self, epoch: int) -> None:
         begun = self._start if epoch - 1 == self._start.epoch else Progress()
         self.epoch = epoch
-        self._losses = list(begun.losses)
-        self._unread.clear()
+        self._losses.begin(begun.losses)
         self._started = perf_counter() - begun.seconds
         self._bar = tqdm(
             total=self.data.steps_per_epoch,
@@ -143,13 +153,13 @@ class Trainer(ms.Callback):
 
     def on_train_step_end(self, run_context: Any) -> None:
         """Move the progress bar, now and then read the losses, and save or stop."""
-        self._unread.append(run_context.original_args().net_outputs)
+        unread = self._losses.add(run_context.original_args().net_outputs)
         steps = self.data.steps_per_epoch if self._sinks else 1
         self._bar.update(steps)
-        if len(self._unread) * steps >= self.log_interval:
+        if unread * steps >= self.log_interval:
             self._read_losses()
         if not self._sinks:
-            self._save_or_stop(len(self._losses) + len(self._unread))
+            self._save_or_stop(len(self._losses))
 
     def _save_or_stop(self, batch: int) -> None:
         """Where the state is whole, after an update: look whether to save it, and whether to stop."""
@@ -159,7 +169,7 @@ class Trainer(ms.Callback):
         due = bool(self.saving.every_updates) and update % self.saving.every_updates == 0
         if self.saving.every_seconds and perf_counter() - self._last_save >= self.saving.every_seconds:
             due = True
-        stop, due = self.saving.combine(np.array([self.saving.stop_requested(), due], np.float64)) > 0
+        stop, due = self.saving.any(self.saving.stop_requested(), due)
         if stop or due:
             self._save(batch)
         if stop:
@@ -168,12 +178,13 @@ class Trainer(ms.Callback):
     def _save(self, batch: int) -> None:
         """Save the state within an epoch."""
         self._read_losses()
+        self._check_weights()
         if self.before_validation is not None:
             # One rank's statistics are saved. Averaging is linear: this one does not change the next.
             self.before_validation()
         if self.checkpoints is not None:
             self.checkpoints.save(self._progress(batch), self._updates(batch))
-        self.saving.combine(np.zeros(1))  # no rank goes on, or ends, before the file is written
+        self.saving.any(False)  # no rank goes on, or ends, before the file is written
         self._last_save = perf_counter()
 
     def _stop(self) -> None:
@@ -182,10 +193,11 @@ class Trainer(ms.Callback):
 
     def _progress(self, batch: int = 0) -> Progress:
         """The place after a batch of the epoch, or without one after the epoch."""
-        within = {"batch": batch, "losses": tuple(self._losses), "seconds": perf_counter() - self._started}
         return Progress(
             epoch=self.epoch - 1 if batch else self.epoch,
-            **(within if batch else {}),
+            batch=batch,
+            losses=tuple(self._losses.values) if batch else (),
+            seconds=perf_counter() - self._started if batch else 0.0,
             overflows=self._overflows,
             steps_per_epoch=self.data.steps_per_epoch,
             results=() if self.history is None else tuple(self.history.results),
@@ -204,12 +216,11 @@ class Trainer(ms.Callback):
             self.before_validation()
         validation, ema_validation = self._validation(self.validate), self._validation(self.validate_ema)
         batches = self.data.steps_per_epoch
-        learnt = [loss for loss in self._losses if isfinite(loss)]
         result = EpochResult(
             epoch=self.epoch,
             step=self._updates(batches),
             lr=self._learning_rate(batches),
-            train_loss=sum(learnt) / len(learnt) if learnt else float("nan"),
+            train_loss=self._losses.mean,
             train_seconds=train_seconds,
             images_per_second=batches * self.data.batch_size * self.data.size / train_seconds,
             validation=validation,
@@ -224,21 +235,17 @@ class Trainer(ms.Callback):
         if self.checkpoints is not None:
             self.checkpoints.after_epoch(place, result.step, score=result.score, last=last)
         self._last_save = perf_counter()
-        if not last and self._asked_to_stop():
+        if not last and self.saving.asked_to_stop():
             if self.checkpoints is not None:
                 self.checkpoints.save(place, result.step)
             self._stop()
-
-    def _asked_to_stop(self) -> bool:
-        """Whether any rank was."""
-        return bool(self.saving.combine(np.array([self.saving.stop_requested()], np.float64))[0] > 0)
 
     def _validation(self, validate: Callable[[], Evaluation | None] | None) -> Evaluation | None:
         due = self.epoch == self.epochs or self.epoch % self.val_interval == 0
         if validate is None or not due:
             return None
         try:
-            evaluation = None if self._asked_to_stop() else validate()
+            evaluation = None if self.saving.asked_to_stop() else validate()
         finally:
             self.step.set_train(True)
         if evaluation is None:
@@ -256,19 +263,24 @@ class Trainer(ms.Callback):
         return self.learning_rates[before // self.step.accumulation]
 
     def _read_losses(self) -> None:
-        """Fetch the losses since the last reading; reading each at once would stop the device each time."""
-        for loss in self._unread:
-            self._losses.append(float(loss.asnumpy()))
-            if not isfinite(self._losses[-1]) and not self.step.loss_scale.skips:
-                self._stop_for(f"the loss is {self._losses[-1]}")
-        if self._unread and self.step.loss_scale.skips:
-            skipped = int(self.step.loss_scale.in_a_row.asnumpy())
-            if skipped >= OVERFLOWS_IN_A_ROW:
-                self._stop_for(f"the gradients of {skipped} updates in a row were infinite or no numbers")
-        self._unread.clear()
-        if self._losses:
-            rate = self._learning_rate(len(self._losses))
-            self._bar.set_postfix(loss=f"{self._losses[-1]:.3f}", lr=f"{rate:.3g}")
+        reason = self._losses.read()
+        batches = len(self._losses.values)
+        if self._any(bool(reason)):
+            self._bar.close()
+            batch = (self.epoch - 1) * self.data.steps_per_epoch + batches
+            raise NotFiniteError(
+                f"{reason or 'the loss of another rank is not finite'} at step {batch} (epoch {self.epoch}, "
+                f"lr={self._learning_rate(batches):.3g}): {REMEDY}"
+            )
+        if batches:
+            rate = self._learning_rate(batches)
+            self._bar.set_postfix(loss=f"{self._losses.values[-1]:.3f}", lr=f"{rate:.3g}")
+
+    def _any(self, flag: bool) -> bool:
+        """Whether any rank says so; where nobody rolls back, one that fails ends all."""
+        if self.rollback is None:
+            return flag
+        return self.saving.any(flag)[0]
 
     def _new_overflows(self) -> int:
         """Updates that were skipped since the last call."""
@@ -278,20 +290,10 @@ class Trainer(ms.Callback):
         return self._overflows - before
 
     def _check_weights(self) -> None:
-        """Stop for a NaN that the loss does not show: on a CPU, MindSpore's ReLU makes 0 of it."""
-        for parameter in self.step.get_parameters():
-            if not np.isfinite(parameter.asnumpy()).all():
-                rate = self._learning_rate(self.data.steps_per_epoch)
-                raise UserError(
-                    f"'{parameter.name}' is no longer finite after epoch {self.epoch} (lr={rate:.3g}): "
-                    "lower lr or lengthen warmup_epochs"
-                )
-
-    def _stop_for(self, reason: str) -> None:
-        self._bar.close()
-        batch = (self.epoch - 1) * self.data.steps_per_epoch + len(self._losses)
-        rate = self._learning_rate(len(self._losses))
-        raise UserError(
-            f"{reason} at step {batch} (epoch {self.epoch}, lr={rate:.3g}): "
-            "lower lr or lengthen warmup_epochs"
-        )
+        name = not_finite(self.step)
+        if self._any(bool(name)):
+            rate = self._learning_rate(self.data.steps_per_epoch)
+            raise NotFiniteError(
+                f"{repr(name) if name else 'a weight of another rank'} is no longer finite in epoch "
+                f"{self.epoch} (lr={rate:.3g}): {REMEDY}"
+            )
