@@ -15,7 +15,9 @@ class ConfigError(Exception):
 def check(section: object, key: str, valid: bool, remedy: str) -> None:
     """Refuse the value of an option that is not `valid`."""
     if not valid:
-        raise ConfigError(f"{key}={getattr(section, key)} is out of range: {remedy}")
+        value = getattr(section, key)
+        shown = list(value) if isinstance(value, tuple) else value  # as a user writes it
+        raise ConfigError(f"{key}={shown} is out of range: {remedy}")
 
 
 def check_numbers(section: object, remedy: str, *keys: str, low: float = 0.0, high: float = LARGEST) -> None:

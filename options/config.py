@@ -40,7 +40,7 @@ class Config:
         for key, values in (("mean", self.augment.mean), ("std", self.augment.std)):
             if values is not None and len(values) != channels:
                 raise ConfigError(
-                    f"{key}={values} does not fit in_channels={channels}: give a number a channel"
+                    f"{key}={list(values)} does not fit in_channels={channels}: give a number a channel"
                 )
         if self.checkpoint.ckpt_save_policy == "top_k" and not self.validation.val_while_train:
             raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
@@ -60,6 +60,11 @@ class Config:
             raise ConfigError(
                 f"progressive_epochs={list(self.augment.progressive_epochs)} reaches beyond "
                 f"epoch_size={self.schedule.epoch_size}: lower {late[0]} or train longer"
+            )
+        if self.mix.mixup_off_epoch > self.schedule.epoch_size:
+            raise ConfigError(
+                f"mixup_off_epoch={self.mix.mixup_off_epoch} lies beyond "
+                f"epoch_size={self.schedule.epoch_size}: lower it, or give 0 to mix to the end"
             )
 
     @classmethod

@@ -92,6 +92,10 @@ class TeacherConfig:
     def __post_init__(self) -> None:
         check_numbers(self, "give a weight from 0 to 1", "distill_alpha", high=1)
         check_numbers(self, "give a positive number", "distill_temperature", low=1e-3)
+        for key in ("distill_alpha", "distill_temperature", "distill_hard"):
+            value = getattr(self, key)
+            if not self.teacher and value != getattr(TeacherConfig, key):
+                raise ConfigError(f"{key}={value} has no teacher: give one, or leave it out")
         if self.teacher and not self.is_onnx and not self.teacher_ckpt_path:
             raise ConfigError(
                 f"teacher={self.teacher} would know nothing without its weights: give teacher_ckpt_path"

@@ -56,7 +56,7 @@ class PrecisionConfig:
     drop_overflow_update: bool = False
 
     def __post_init__(self) -> None:
-        check_numbers(self, "give a positive factor", "loss_scale", low=1e-9)
+        check_numbers(self, "give a positive factor up to 2**24", "loss_scale", low=1e-9, high=2**24)
 
     @property
     def dynamic(self) -> bool:

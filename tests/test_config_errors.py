@@ -100,11 +100,11 @@ def test_words_of_other_toolkits_lead_to_our_option(recipe, name, meant, message
         ("vflip", "1.1", "1.1", "give a probability from 0 to 1"),
         ("crop_pct", "0", "0.0", "give a part of the image, above 0 and up to 1"),
         ("crop_padding", "-1", "-1", "give pixels, 0 or more"),
-        ("scale", "[0.5, 0.4]", "(0.5, 0.4)", "give two parts of the area, 0 < smallest <= largest <= 1"),
-        ("scale", "[0.1, .nan]", "(0.1, nan)", "give two parts of the area, 0 < smallest <= largest <= 1"),
-        ("ratio", "[1, .inf]", "(1.0, inf)", "give two aspect ratios, 0 < smallest <= largest"),
-        ("mean", "[.nan, 1, 1]", "(nan, 1.0, 1.0)", "its scale is 0 to 255"),
-        ("std", "[0, 1, 1]", "(0.0, 1.0, 1.0)", "its scale is 0 to 255, and 0 is no scale"),
+        ("scale", "[0.5, 0.4]", "[0.5, 0.4]", "give two parts of the area, 0 < smallest <= largest <= 1"),
+        ("scale", "[0.1, .nan]", "[0.1, nan]", "give two parts of the area, 0 < smallest <= largest <= 1"),
+        ("ratio", "[1, .inf]", "[1.0, inf]", "give two aspect ratios, 0 < smallest <= largest"),
+        ("mean", "[.nan, 1, 1]", "[nan, 1.0, 1.0]", "its scale is 0 to 255"),
+        ("std", "[0, 1, 1]", "[0.0, 1.0, 1.0]", "its scale is 0 to 255, and 0 is no scale"),
         ("in_channels", "2", "2", "images have 3 channels, or 1 for grey"),
         ("drop_rate", "1", "1.0", "give a rate from 0 to below 1"),
         ("bn_eps", "0", "0.0", "give a small positive number"),
@@ -113,9 +113,10 @@ def test_words_of_other_toolkits_lead_to_our_option(recipe, name, meant, message
         ("aux_factor", "-1", "-1.0", "give 0 or more"),
         ("momentum", "1", "1.0", "give a weight from 0 to below 1"),
         ("weight_decay", ".inf", "inf", "give 0 or more"),
-        ("loss_scale", "0", "0.0", "give a positive factor"),
-        ("multi_step_decay_milestones", "[3, 2]", "(3, 2)", "give rising epochs above 0"),
-        ("multi_step_decay_milestones", "[0, 2]", "(0, 2)", "give rising epochs above 0"),
+        ("loss_scale", "0", "0.0", "give a positive factor up to 2**24"),
+        ("loss_scale", "1e9", "1000000000.0", "give a positive factor up to 2**24"),
+        ("multi_step_decay_milestones", "[3, 2]", "[3, 2]", "give rising epochs above 0"),
+        ("multi_step_decay_milestones", "[0, 2]", "[0, 2]", "give rising epochs above 0"),
     ],
 )
 def test_numbers_out_of_range_are_refused(recipe, key, value, shown, remedy, message):
@@ -141,8 +142,8 @@ def test_no_option_takes_what_is_no_finite_number(value):
             "warmup_epochs=5 leaves nothing of epoch_size=3: lower the warm-up or train longer",
         ),
         ("min_lr: 0.5\nlr: 0.1", "min_lr=0.5 is above lr=0.1: lower min_lr or raise lr"),
-        ("mean: [1, 2]", "mean=(1.0, 2.0) does not fit in_channels=3: give a number a channel"),
-        ("std: [9]\nin_channels: 3", "std=(9.0,) does not fit in_channels=3: give a number a channel"),
+        ("mean: [1, 2]", "mean=[1.0, 2.0] does not fit in_channels=3: give a number a channel"),
+        ("std: [9]\nin_channels: 3", "std=[9.0] does not fit in_channels=3: give a number a channel"),
         (
             "opt: sgd\nuse_nesterov: true\nmomentum: 0",
             "Nesterov's momentum needs one, but momentum=0.0: set it above 0",
@@ -175,6 +176,10 @@ def test_no_option_takes_what_is_no_finite_number(value):
             "progressive_epochs=[90] reaches beyond epoch_size=90: lower 90 or train longer",
         ),
         (
+            "mixup: 0.2\nmixup_off_epoch: 91",
+            "mixup_off_epoch=91 lies beyond epoch_size=90: lower it, or give 0 to mix to the end",
+        ),
+        (
             "new_classifier: true",
             "new_classifier=True leaves out that of a checkpoint: give ckpt_path",
         ),
@@ -189,6 +194,14 @@ def test_no_option_takes_what_is_no_finite_number(value):
         (
             "teacher_ckpt_path: big.ckpt",
             "teacher_ckpt_path=big.ckpt has no model to go into: give its model as teacher",
+        ),
+        (
+            "distill_alpha: 0.7",
+            "distill_alpha=0.7 has no teacher: give one, or leave it out",
+        ),
+        (
+            "distill_hard: true",
+            "distill_hard=True has no teacher: give one, or leave it out",
         ),
     ],
 )

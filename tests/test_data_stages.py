@@ -166,9 +166,10 @@ def test_an_evaluation_knows_no_updates():
 
 def test_an_epoch_without_a_whole_update_is_explained():
     message = (
-        "accumulation=8 batches make an update, and an epoch has only 7: lower accumulation or batch_size"
+        "gradient_accumulation_steps=8 batches make an update, and an epoch has only 7: "
+        "lower it or batch_size"
     )
     with pytest.raises(UserError, match=message):
         pipeline(accumulation=8)
-    with pytest.raises(UserError, match="accumulation=0 is no number of batches: give 1 or more"):
+    with pytest.raises(UserError, match="gradient_accumulation_steps=0 is no number of batches: give 1"):
         pipeline(accumulation=0)

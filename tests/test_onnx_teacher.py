@@ -181,14 +181,14 @@ def test_a_file_that_is_no_such_teacher_is_refused_when_it_is_loaded(export, mod
         (
             ("n", 3, 32, 32),
             {},
-            "the teacher takes images of 32 x 32 pixels, not image_resize=16: "
-            "set that to the teacher's size or export the teacher with this one",
+            "the teacher takes images of 32 x 32 pixels, not 16 x 16: "
+            "train at its size (image_resize, progressive_sizes) or export it for any size",
         ),
         (
             ("n", 3, "h", 32),
             {},
-            "the teacher takes images of any x 32 pixels, not image_resize=16: "
-            "set that to the teacher's size or export the teacher with this one",
+            "the teacher takes images of any x 32 pixels, not 16 x 16: "
+            "train at its size (image_resize, progressive_sizes) or export it for any size",
         ),
         (
             ("n", 3, "h", "w"),

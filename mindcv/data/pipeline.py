@@ -110,18 +110,20 @@ class Pipeline:
 
     def _check_updates(self) -> None:
         if self.accumulation < 1:
-            raise UserError(f"accumulation={self.accumulation} is no number of batches: give 1 or more")
+            raise UserError(
+                f"gradient_accumulation_steps={self.accumulation} is no number of batches: give 1 or more"
+            )
         if self.is_training and self._full_steps < self.accumulation:
             raise UserError(
-                f"accumulation={self.accumulation} batches make an update, and an epoch has only "
-                f"{self._full_steps}: lower accumulation or batch_size"
+                f"gradient_accumulation_steps={self.accumulation} batches make an update, and an epoch has "
+                f"only {self._full_steps}: lower it or batch_size"
             )
         if self.aug_repeats < 1:
             raise UserError(f"aug_repeats={self.aug_repeats} is no number of copies: give 1 or more")
         if self.aug_repeats > 1 and not self.shuffle:
             raise UserError(
                 f"aug_repeats={self.aug_repeats} without shuffle would train on the same part of the images "
-                "in every epoch: turn shuffle on"
+                "in every epoch: set shuffle to True"
             )
         if self.mixup_off_epoch < 0:
             raise UserError(f"mixup_off_epoch={self.mixup_off_epoch} is no epoch: give 0 for never, or more")
@@ -193,7 +195,8 @@ class Pipeline:
         if self.aug_repeats > 1 and not isinstance(self.source, StreamSource):
             raise UserError(
                 f"aug_repeats={self.aug_repeats} with dataset_sink_mode would train on the same part of the "
-                f"MindRecord {self.source.origin} in every epoch: turn one of them off"
+                f"MindRecord {self.source.origin} in every epoch: set aug_repeats to 0, or "
+                "dataset_sink_mode to False"
             )
         _seed_augmentation(augmentation_seed(self.seed, first_epoch, self.rank))
         return self._taught(self._batches(first_epoch, endless=True))

@@ -86,8 +86,8 @@ class OnnxTeacher:
         if any(size not in (None, image_resize) for size in pixels):
             raise self._error(
                 f"takes images of {pixels[0] or 'any'} x {pixels[1] or 'any'} pixels, not "
-                f"image_resize={image_resize}",
-                "set that to the teacher's size or export the teacher with this one",
+                f"{image_resize} x {image_resize}",
+                "train at its size (image_resize, progressive_sizes) or export it for any size",
             )
         if self.batch_size is not None and batch_size % self.batch_size:
             raise self._error(

@@ -43,7 +43,7 @@ def mixed_precision(
         return
     if dtype == "bf16" and device == "CPU":
         raise UserError(
-            "amp_dtype=bf16: MindSpore has no bf16 convolutions on a CPU; give fp16, or amp_level=O0"
+            "amp_dtype=bf16 does not fit a CPU, where MindSpore has no bf16 convolutions: give fp16"
         )
     half = TYPES[dtype]
     cells = [cell for _, cell in network.cells_and_names()]

@@ -36,5 +36,25 @@ lr_scale: linear
 lr_scale_batch: 64
 epoch_size: 2
 """
+COMPOSITION = f"""{RECIPE}
+model: tiny
+image_resize: 16
+gradient_accumulation_steps: 2
+ema: True
+ema_decay: 0.9
+clip_grad: True
+clip_value: 1.0
+loss_scale_type: dynamic
+mixup: 0.2
+cutmix: 1.0
+auto_augment: rand-m5-mstd0.5-inc1
+re_prob: 0.5
+layer_decay: 0.8
+weight_decay: 0.0001
+weight_decay_filter: norm_and_bias
+drop_rate: 0.2
+drop_path_rate: 0.2
+bn_momentum: 0.9
+"""
 SCORE = re.compile(r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})\n")
 GREETING = "global batch 16 = 2 x 8, peak lr 0.02\n"
