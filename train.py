@@ -2,7 +2,8 @@
 
 import builders
 from config import Config, parse_args
-from mindcv.engine import Trainer
+from mindcv.engine import Trainer, training_state
+from mindcv.runtime.interrupt import StopRequest
 from mindcv.runtime.program import run_program
 
 
@@ -17,7 +18,10 @@ def train(config: Config) -> None:
     optimizer = builders.build_optimizer(config, network, learning_rates)
     forward = builders.build_forward(config, network, classes)
     step = builders.build_train_step(config, network, forward, optimizer, average, runtime)
-    validate, validate_ema = builders.build_validations(config, network, average, runtime)
+    stop = StopRequest()
+    validate, validate_ema = builders.build_validations(config, network, average, runtime, stop)
+    state = training_state(network, step)
+    checkpoints = builders.build_checkpoints(config, state, classes, runtime)
     history = builders.build_history(config, runtime)
     trainer = Trainer(
         step,
@@ -28,12 +32,14 @@ def train(config: Config) -> None:
         validate=validate,
         validate_ema=validate_ema,
         val_interval=config.validation.val_interval,
-        checkpoints=builders.build_checkpoints(config, network, step, classes, runtime),
+        checkpoints=checkpoints,
         history=history,
+        saving=builders.build_saving(config, runtime, stop),
+        rollback=builders.build_rollback(config, state, data, checkpoints, history, runtime),
         log_interval=config.system.log_interval,
         sink=config.system.dataset_sink_mode and runtime.supports_sink,
     )
-    trainer.fit()
+    trainer.fit(builders.build_progress(config, state, data.steps_per_epoch, checkpoints, history, runtime))
     if history is not None:
         print(history.summary())
 

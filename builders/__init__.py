@@ -2,7 +2,14 @@
 
 from builders.data import build_training_data, build_validation_data
 from builders.network import build_average, build_forward, build_network
-from builders.output import build_checkpoints, build_evaluation, build_history, build_validations
+from builders.output import (
+    build_checkpoints,
+    build_evaluation,
+    build_history,
+    build_saving,
+    build_validations,
+)
+from builders.progress import build_progress, build_rollback
 from builders.runtime import start_runtime
 from builders.training import (
     build_learning_rates,
@@ -21,6 +28,9 @@ __all__ = [
     "build_learning_rates",
     "build_network",
     "build_optimizer",
+    "build_progress",
+    "build_rollback",
+    "build_saving",
     "build_statistics_exchange",
     "build_train_step",
     "build_training_data",

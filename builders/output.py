@@ -1,8 +1,10 @@
 """What a run finds out and leaves behind: evaluations, checkpoints and history."""
 
-from collections.abc import Callable, Sequence
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
 
-from mindspore import nn
+from mindspore import Parameter, Tensor, nn
 
 from builders.data import build_validation_data
 from builders.network import normalized
@@ -13,29 +15,48 @@ from mindcv.engine import (
     EvalStep,
     Evaluation,
     History,
-    TrainStep,
+    Saving,
     evaluate,
-    training_state,
 )
 from mindcv.loss import create_loss
 from mindcv.runtime.session import Runtime
 
-__all__ = ["build_checkpoints", "build_evaluation", "build_history", "build_validations"]
+__all__ = [
+    "build_checkpoints",
+    "build_evaluation",
+    "build_history",
+    "build_saving",
+    "build_validations",
+]
+
+Validation = Callable[[], Evaluation | None] | None
+
+logger = logging.getLogger("mindcv.build")
 
 
 def build_evaluation(
-    config: Config, network: nn.Cell, data: Pipeline, runtime: Runtime
-) -> Callable[[], Evaluation]:
+    config: Config,
+    network: nn.Cell,
+    data: Pipeline,
+    runtime: Runtime,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Callable[[], Evaluation | None]:
     """A function that scores the network as it then is, and names an image that cannot be read.
 
-    Its loss knows no label smoothing.
+    Its loss knows no label smoothing. Where it is asked to stop, it returns None.
     """
     step = EvalStep(normalized(config, network), create_loss(config.loss.loss, reduction="none"))
 
-    def run() -> Evaluation:
+    def run() -> Evaluation | None:
         batches = data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
         try:
-            return evaluate(step, batches, data.batch_size, combine=runtime.sum_over_ranks)
+            return evaluate(
+                step,
+                batches,
+                data.batch_size,
+                combine=runtime.sum_over_ranks,
+                stop_requested=stop_requested,
+            )
         except RuntimeError as error:
             raise data.explain(error) from error
 
@@ -43,27 +64,33 @@ def build_evaluation(
 
 
 def build_validations(
-    config: Config, network: nn.Cell, average: nn.Cell | None, runtime: Runtime
-) -> tuple[Callable[[], Evaluation] | None, Callable[[], Evaluation] | None]:
+    config: Config,
+    network: nn.Cell,
+    average: nn.Cell | None,
+    runtime: Runtime,
+    stop_requested: Callable[[], bool],
+) -> tuple[Validation, Validation]:
     """What scores the network, and what its moving average, while it trains; None for what does not."""
     if not config.validation.val_while_train:
         return None, None
     data = build_validation_data(config, runtime)
-    validate = build_evaluation(config, network, data, runtime)
-    return validate, None if average is None else build_evaluation(config, average, data, runtime)
+    validate = build_evaluation(config, network, data, runtime, stop_requested)
+    if average is None:
+        return validate, None
+    return validate, build_evaluation(config, average, data, runtime, stop_requested)
 
 
 def build_checkpoints(
-    config: Config, network: nn.Cell, step: TrainStep, classes: Sequence[str], runtime: Runtime
+    config: Config, state: Mapping[str, Parameter | Tensor], classes: Sequence[str], runtime: Runtime
 ) -> CheckpointManager | None:
-    """What saves the network and the state of its training; one rank does."""
+    """What saves the state of a training; one rank does."""
     if not runtime.is_main:
         return None
     checkpoint = config.checkpoint
     return CheckpointManager(
         checkpoint.ckpt_save_dir,
         config.model.model,
-        training_state(network, step),
+        state,
         {"config": config.options(), "classes": list(classes)},
         interval=checkpoint.ckpt_save_interval,
         policy=checkpoint.ckpt_save_policy,
@@ -74,3 +101,17 @@ def build_checkpoints(
 def build_history(config: Config, runtime: Runtime) -> History | None:
     """What records the epochs; one rank does."""
     return History(config.checkpoint.ckpt_save_dir) if runtime.is_main else None
+
+
+def build_saving(config: Config, runtime: Runtime, stop_requested: Callable[[], bool]) -> Saving:
+    """When the state is saved within an epoch."""
+    checkpoint = config.checkpoint
+    # A look makes the ranks wait for each other: on a CPU that costs nothing beside a step.
+    alone = runtime.size == 1 or runtime.device == "CPU"
+    return Saving(
+        every_updates=checkpoint.ckpt_save_steps,
+        every_seconds=60 * checkpoint.ckpt_save_minutes,
+        stop_requested=stop_requested,
+        combine=runtime.sum_over_ranks,
+        look_every=1 if alone else math.gcd(config.system.log_interval, checkpoint.ckpt_save_steps),
+    )

@@ -1,9 +1,13 @@
-"""The one exception that a user's own mistake raises, and the hint that goes with it."""
+"""What ends a program before its time: a user's own mistake, with a hint, or a user's wish."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UserError", "did_you_mean"]
+__all__ = ["NotFiniteError", "Stopped", "UserError", "did_you_mean"]
+
+
+class Stopped(Exception):  # noqa: N818, it is no error
+    """A run has ended early, as somebody asked it to; the message says how to go on."""
 
 
 class UserError(ValueError):
@@ -15,6 +19,10 @@ class UserError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split("\n")))
+
+
+class NotFiniteError(UserError):
+    """A loss or a weight is infinite or no number any more."""
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

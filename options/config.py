@@ -44,6 +44,11 @@ class Config:
                 )
         if self.checkpoint.ckpt_save_policy == "top_k" and not self.validation.val_while_train:
             raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
+        if self.checkpoint.resume and self.model.ckpt_path:
+            raise ConfigError(
+                f"resume={self.checkpoint.resume} and ckpt_path={self.model.ckpt_path} both say "
+                "what to start from: keep one"
+            )
         accumulation = self.gradient.gradient_accumulation_steps
         if accumulation > 1 and not self.data.drop_remainder:
             raise ConfigError(

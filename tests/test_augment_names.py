@@ -1,9 +1,13 @@
 """Names of policies: their defaults, and what is said about mistakes in them."""
 
+import ast
 import math
+import sys
+from pathlib import Path
 
 import pytest
 
+from mindcv.data import augment
 from mindcv.data.augment import create_policy
 from mindcv.errors import UserError
 
@@ -72,3 +76,17 @@ def test_a_mistake_is_named_with_its_remedy_in_one_line(name, message):
     with pytest.raises(UserError) as error:
         create_policy(name)
     assert str(error.value) == f"auto_augment={name!r}{message}"
+
+
+def test_augmentations_import_numpy_and_pillow_and_no_mindspore():
+    names = set()
+    for path in Path(augment.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names |= {node.module} if isinstance(node, ast.ImportFrom) else set()
+            names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+    others = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+    assert {name for name in others if not name.startswith("mindcv.data.augment")} == {
+        "numpy",
+        "PIL",
+        "mindcv.errors",
+    }

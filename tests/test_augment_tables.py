@@ -132,18 +132,20 @@ def test_posterize_of_autoaugment_keeps_these_bits(name, bits):
 
 
 def test_autoaugment_has_the_pairs_of_its_tables():
-    for name, counts, first in (
+    for name, counts, first, sums in (
         (
             "original",
             {"Equalize": 17, "Solarize": 7, "Posterize": 5, "Rotate": 6, "Color": 6, "Invert": 3}
             | {"AutoContrast": 2, "Contrast": 2, "Sharpness": 1, "ShearX": 1},
             [("Posterize", 0.4, 8), ("Rotate", 0.6, 9)],
+            (31.0, 287),
         ),
         (
             "v0",
-            {"Equalize": 14, "Solarize": 8, "Color": 9, "Rotate": 6, "ShearY": 4, "ShearX": 2}
+            {"Equalize": 12, "Solarize": 8, "Color": 9, "Rotate": 7, "ShearY": 4, "ShearX": 2}
             | {"Posterize": 2, "AutoContrast": 2, "SolarizeAdd": 2, "Invert": 1, "TranslateY": 1},
             [("Equalize", 0.8, 1), ("ShearY", 0.8, 4)],
+            (29.8, 240),
         ),
     ):
         names = {function: key for key, function in FUNCTIONS.items()}
@@ -151,6 +153,7 @@ def test_autoaugment_has_the_pairs_of_its_tables():
         assert len(steps) == 50
         assert Counter(step[0] for step in steps) == counts
         assert steps[:2] == first
+        assert (sum(p for _, p, _ in steps), sum(m for _, _, m in steps)) == pytest.approx(sums)
         assert [(p, m) for _, p, m in steps] == [(p, m) for s in POLICIES[name + "r"] for _, p, m in s]
 
 

@@ -11,7 +11,7 @@ import pytest
 from mindspore import Tensor
 
 from mindcv import create_model
-from mindcv.engine import CheckpointManager, average_checkpoints, select_checkpoints
+from mindcv.engine import CheckpointManager, Progress, average_checkpoints, select_checkpoints
 from mindcv.errors import UserError
 from mindcv.serialization import read_checkpoint, write_checkpoint
 from tools.average_checkpoints import average
@@ -124,7 +124,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manager = CheckpointManager(folder, "net", {"w": weight}, {"config": {"model": "net"}}, keep=12)
     scores = {3: 0.7, 5: 0.9, 8: 0.7, 9: float("nan")}
     for epoch in range(1, 13):
-        manager.after_epoch(epoch, epoch, score=scores.get(epoch), last=epoch == 12)
+        manager.after_epoch(Progress(epoch=epoch), epoch, score=scores.get(epoch), last=epoch == 12)
     write(folder / "a.ckpt", {"averaged": []}, w=f32(1))
     return folder
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from mindcv.engine import CheckpointManager, NetworkWithLoss, TrainStep, training_state
+from mindcv.engine import CheckpointManager, NetworkWithLoss, Progress, TrainStep, training_state
 from mindcv.errors import UserError
 from mindcv.models.weights import load_weights
 from mindcv.serialization import read_checkpoint
@@ -29,7 +29,7 @@ def run(folder: Path, weight: Parameter, scores: list[float | None], **options) 
     manager = CheckpointManager(folder, "net", {"w": weight}, {"classes": ["a", "b"]}, **options)
     for epoch, score in enumerate(scores, 1):
         weight.set_data(Tensor([float(epoch)]))
-        manager.after_epoch(epoch, 10 * epoch, score=score, last=epoch == len(scores))
+        manager.after_epoch(Progress(epoch=epoch), 10 * epoch, score=score, last=epoch == len(scores))
     return manager
 
 
@@ -97,7 +97,15 @@ def test_keep_0_writes_the_best_only(tmp_path, weight):
     assert list(tmp_path.iterdir()) == [manager.best_path] == [tmp_path / "net_best.ckpt"]
     read = read_checkpoint(manager.best_path)
     assert read.tensors["w"].tolist() == [2]
-    assert read.metadata == {"classes": ["a", "b"], "epoch": 2, "step": 20, "top1": 0.3}
+    assert read.metadata == {
+        "classes": ["a", "b"],
+        "epoch": 2,
+        "step": 20,
+        "top1": 0.3,
+        "progress": Progress(epoch=2).metadata() | {"losses": [], "results": []},
+        "best_top1": 0.3,
+        "kept": [],
+    }
 
 
 @pytest.mark.parametrize("score", [None, math.nan])
@@ -121,9 +129,9 @@ def test_only_its_own_surplus_is_deleted(tmp_path, weight):
     for name in ("net-0.ckpt", "other-1.ckpt", "net_best.txt"):
         (tmp_path / name).touch()
     manager = CheckpointManager(tmp_path, "net", {"w": weight}, {}, keep=1)
-    manager.after_epoch(1, 1, score=None, last=False)
+    manager.after_epoch(Progress(epoch=1), 1, score=None, last=False)
     (tmp_path / "net-1.ckpt").unlink()  # by someone else meanwhile
-    manager.after_epoch(2, 2, score=None, last=True)
+    manager.after_epoch(Progress(epoch=2), 2, score=None, last=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "net-0.ckpt",
         "net-2.ckpt",
@@ -174,7 +182,7 @@ def test_a_checkpoint_holds_what_training_has_changed(tmp_path):
     images = Tensor(np.random.default_rng(0).standard_normal((4, 2), np.float32))
     for epoch in (1, 2):
         step(images, Tensor([0, 1, 0, 1], ms.int32))
-        manager.after_epoch(epoch, epoch, score=None, last=epoch == 2)
+        manager.after_epoch(Progress(epoch=epoch), epoch, score=None, last=epoch == 2)
     first, second = (read_checkpoint(tmp_path / f"net-{epoch}.ckpt").tensors for epoch in (1, 2))
     assert first["optimizer.global_step"].tolist() == [1]
     assert second["optimizer.global_step"].tolist() == [2]

@@ -124,7 +124,7 @@ def test_masks_go_on_where_a_count_is_restored():
     rates = {"drop_rate": 0.3, "drop_path_rate": 0.5}
     expected = outputs(small(7, **rates))[2]
     network = small(7, **rates)
-    network.random_state.passes.set_data(Tensor(2, ms.int64))
+    network.random_state.passes.set_data(Tensor(2, ms.int32))
     np.testing.assert_allclose(outputs(network, 1)[0], expected, atol=1e-5)
 
 

@@ -107,15 +107,33 @@ def test_the_counts_of_all_ranks_are_combined_before_any_ratio():
 
     def add_other_rank(counts: np.ndarray) -> np.ndarray:
         received.append(counts)
-        return counts + np.array([10, 4, 6, 2.5])
+        return counts + np.array([10, 4, 6, 2.5, 0])
 
     alone = reference(images, labels)
     result = evaluate(step(Same()), batches(images, labels, 8), 8, combine=add_other_rank)
     assert len(received) == 1
-    assert (received[0].shape, received[0].dtype) == ((4,), np.float64)
-    assert received[0].tolist() == list(alone.values())
+    assert (received[0].shape, received[0].dtype) == ((5,), np.float64)
+    assert received[0].tolist() == [*alone.values(), 0]
     assert (result.images, result.top1, result.top5) == (40, alone["top1"] + 4, alone["top5"] + 6)
     assert result.loss_sum == received[0][3] + 2.5
+
+
+def test_an_evaluation_that_any_rank_was_asked_to_stop_has_no_result():
+    images, labels = dataset(30)
+    looks = iter([False, True])
+    counted = []
+    stopped = evaluate(
+        step(Same()),
+        batches(images, labels, 8),
+        8,
+        combine=lambda counts: counted.append(counts) or counts,
+        stop_requested=lambda: next(looks),
+    )
+    assert stopped is None
+    assert counted[0][0] == 8  # one batch, and the word to the others
+    another = np.array([0, 0, 0, 0, 1])
+    other = evaluate(step(Same()), batches(images, labels, 8), 8, combine=lambda counts: counts + another)
+    assert other is None
 
 
 def test_ranks_with_uneven_shards_count_as_one():

@@ -25,9 +25,12 @@ from mindcv.engine import (
     Ema,
     LossScale,
     Normalized,
+    Saving,
+    Trainer,
     mixed_precision,
     precision,
 )
+from mindcv.engine.resume import read_state
 from mindcv.loss import create_loss
 from mindcv.models import MnasNet, create_model, freeze, layers
 from mindcv.optim import create_optimizer, groups
@@ -80,6 +83,10 @@ RENAMED = {
     "distill_temperature": "temperature",
     "distill_hard": "hard",
     "ema_decay": "decay",
+    "ckpt_save_steps": "every_updates",
+    "ckpt_save_minutes": "every_seconds",
+    "resume": "path",
+    "on_nan": "rollback",
 }
 
 ERASING = {f"re_{name}" for name in ("prob", "scale", "ratio", "value", "max_attempts")}
@@ -123,7 +130,12 @@ FACTORIES = {
         Ema: {"network", "average"},
         create_model: OTHER_MODEL | {"model_name", "checkpoint_path"},
     },
-    CheckpointConfig: {CheckpointManager: {"name", "tensors", "metadata"}},
+    CheckpointConfig: {
+        CheckpointManager: {"name", "tensors", "metadata"},
+        Trainer: set(inspect.signature(Trainer).parameters) - {"rollback"},
+        Saving: {"stop_requested", "combine", "look_every"},
+        read_state: set(),
+    },
 }
 
 

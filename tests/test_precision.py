@@ -1,5 +1,7 @@
 """Mixed precision: what each cell computes in, and that training still learns the same."""
 
+from functools import cache
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -62,6 +64,7 @@ def test_each_level_has_its_own_types(level, conv, norm):
     assert (seen["Conv2d"], seen["BatchNorm2d"], seen["Dense"]) == ({conv}, {norm}, {conv})
 
 
+@cache
 def losses(level: str, mode: int) -> list[float]:
     ms.set_context(mode=mode)
     network = small_mnasnet()

@@ -157,9 +157,9 @@ def test_unknown_option_is_refused_even_without_a_value():
 
 
 def test_none_means_the_default_of_the_model():
-    assert create_model("mnasnet_small", drop_rate=None, drop_path_rate=None).dropout.p == 0.0
-    assert create_model("mnasnet_050", drop_rate=None).dropout.p == 0.2
-    assert create_model("mnasnet_small", drop_rate=0.3).dropout.p == 0.3
+    assert create_model("mnasnet_small", drop_rate=None, drop_path_rate=None).dropout.rate == 0.0
+    assert create_model("mnasnet_050", drop_rate=None).dropout.rate == 0.2
+    assert create_model("mnasnet_small", drop_rate=0.3).dropout.rate == 0.3
 
 
 def test_options_reach_the_network():

@@ -67,7 +67,9 @@ def bare_environment() -> dict[str, str]:
 def machine(monkeypatch):
     """Pretends to be a machine with 8 cores."""
 
-    def pretend(*, version: str | None = "2.10.0", avx512: bool = True, accelerator: bool = False) -> None:
+    def pretend(
+        *, version: str | None = "2.10.0", avx512: bool = True, accelerator: bool = False, allowed: int = 8
+    ) -> None:
         def installed(_: str) -> str:
             if version is None:
                 raise PackageNotFoundError
@@ -77,6 +79,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(environment, "_has_avx512", lambda: avx512)
         monkeypatch.setattr(environment, "version", installed)
         monkeypatch.setattr(environment.os, "cpu_count", lambda: 8)
+        monkeypatch.setattr(environment.os, "sched_getaffinity", lambda pid: set(range(allowed)))
 
     return pretend
 
@@ -113,6 +116,14 @@ def test_beside_an_accelerator_nothing_is_set(machine, monkeypatch):
 @pytest.mark.parametrize(("local", "threads"), [("1", None), ("2", "4"), ("3", "2"), ("8", "1"), ("9", "1")])
 def test_ranks_on_one_host_share_its_cores(machine, monkeypatch, local, threads):
     machine()
+    for name, value in (OPEN_MPI | {"OMPI_COMM_WORLD_LOCAL_SIZE": local}).items():
+        monkeypatch.setenv(name, value)
+    assert cpu_settings().get("OMP_NUM_THREADS") == threads
+
+
+@pytest.mark.parametrize(("local", "threads"), [("2", "1"), ("9", "1")])
+def test_a_rank_bound_to_a_core_has_one_thread(machine, monkeypatch, local, threads):
+    machine(allowed=1)
     for name, value in (OPEN_MPI | {"OMPI_COMM_WORLD_LOCAL_SIZE": local}).items():
         monkeypatch.setenv(name, value)
     assert cpu_settings().get("OMP_NUM_THREADS") == threads

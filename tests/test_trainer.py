@@ -19,6 +19,7 @@ from mindcv.engine import (
     History,
     NetworkWithLoss,
     Normalized,
+    Progress,
     Trainer,
     TrainStep,
     evaluate,
@@ -56,7 +57,7 @@ class Batches:
     def order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng(epoch).permutation(len(self.labels))
 
-    def epoch(self, epoch: int):
+    def epoch(self, epoch: int, *, skip: int = 0):
         self.asked.append(epoch)
         order = self.order(epoch)
         images = self.images[order]
@@ -218,7 +219,7 @@ def test_history_holds_steps_rates_and_the_images_of_all_ranks(tmp_path):
 def test_training_goes_on_from_the_epochs_that_are_done(tmp_path):
     data = Batches()
     training = trainer(tmp_path, data)
-    training.fit(first_epoch=2)
+    training.fit(Progress(epoch=2, steps_per_epoch=STEPS))
     assert data.asked == [2, 3]
     assert [(r.epoch, r.step, r.lr) for r in training.history.results] == [
         (3, 15, RATES[14]),
@@ -242,7 +243,8 @@ def test_checkpoints_hold_the_weights_and_the_score_of_their_epoch(tmp_path):
     ).fit()
     for name, epoch, score in (("-1", 1, 0.25), ("-2", 2, 0.75), ("-4", 4, 0.5), ("_best", 2, 0.75)):
         read = read_checkpoint(tmp_path / f"net{name}.ckpt")
-        assert read.metadata == {"epoch": epoch, "step": epoch * STEPS, "top1": score}
+        assert [read.metadata[key] for key in ("epoch", "step", "top1")] == [epoch, epoch * STEPS, score]
+        assert read.metadata["progress"]["epoch"] == epoch
         np.testing.assert_array_equal(read.tensors["0.weight"], weights[epoch - 1])
         assert read.tensors["optimizer.global_step"].tolist() == [epoch * STEPS]
 
@@ -283,8 +285,7 @@ def test_weights_that_are_no_numbers_stop_training_where_the_loss_hides_them(tmp
     with pytest.raises(UserError) as caught:
         training.fit()
     assert str(caught.value) == (
-        f"'0.weight' is no longer finite after epoch 2 (lr={RATES[9]:.3g}): "
-        "lower lr or lengthen warmup_epochs"
+        f"'0.weight' is no longer finite in epoch 2 (lr={RATES[9]:.3g}): lower lr or lengthen warmup_epochs"
     )
     assert len(training.history.results) == 1
 

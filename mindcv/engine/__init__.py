@@ -9,6 +9,8 @@ from mindcv.engine.evaluate import EvalStep, Evaluation, evaluate
 from mindcv.engine.history import EpochResult, History
 from mindcv.engine.loss_scale import LossScale
 from mindcv.engine.precision import mixed_precision
+from mindcv.engine.progress import Progress
+from mindcv.engine.saving import Saving
 from mindcv.engine.step import NetworkWithLoss, Normalized, TrainStep, batch_norm_statistics
 from mindcv.engine.trainer import Trainer
 
@@ -28,6 +30,8 @@ __all__ = [
     "NetworkWithTeacher",
     "NetworkWithTeacherLogits",
     "Normalized",
+    "Progress",
+    "Saving",
     "TrainStep",
     "Trainer",
     "average_checkpoints",

@@ -1,5 +1,7 @@
 """Which checkpoints of a training run are written, what they hold, and which are kept."""
 
+import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -8,11 +10,14 @@ from typing import Any, Literal
 
 from mindspore import Parameter, Tensor, nn
 
+from mindcv.engine.progress import Progress
 from mindcv.engine.step import TrainStep
 from mindcv.errors import UserError
 from mindcv.serialization import write_checkpoint
 
 __all__ = ["CheckpointManager", "training_state"]
+
+logger = logging.getLogger(__name__)
 
 
 def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | Tensor]:
@@ -87,32 +92,76 @@ class CheckpointManager:
         self.saved: list[_Saved] = []
         self.best_score = float("-inf")
         prepare_folder(self.folder)
+        for leftover in self.folder.glob(f".{name}[-_]*.ckpt.*"):  # of a run killed while it wrote a file
+            shutil.rmtree(leftover, ignore_errors=True)
 
     @property
     def best_path(self) -> Path:
         """The file of the best checkpoint."""
         return self.folder / f"{self.name}_best.ckpt"
 
-    def after_epoch(self, epoch: int, step: int, *, score: float | None, last: bool) -> None:
-        """Save what this epoch deserves.
+    @property
+    def latest_path(self) -> Path:
+        """The file of the newest state within an epoch."""
+        return self.folder / f"{self.name}_latest.ckpt"
+
+    def after_epoch(self, progress: Progress, step: int, *, score: float | None, last: bool) -> None:
+        """Save what an epoch deserves.
 
         Args:
-            epoch: Epochs finished so far.
+            progress: The place after it.
             step: Updates finished so far.
             score: Top-1 accuracy of the validation after this epoch, if there was one.
             last: Whether training ends here.
         """
         # An epoch without a validation, or with a broken one, ranks behind all others.
         rank = float("-inf") if score is None or isnan(score) else score
-        metadata = {**self.metadata, "epoch": epoch, "step": step, "top1": score}
+        is_best = rank > self.best_score
+        self.best_score = max(rank, self.best_score)
+        epoch = progress.epoch
         if self.keep and (last or epoch % self.interval == 0):
             path = self.folder / f"{self.name}-{epoch}.ckpt"
-            write_checkpoint(path, self.tensors, metadata)
-            self.saved.append(_Saved(path, rank))
+            self.saved = [saved for saved in self.saved if saved.path != path] + [_Saved(path, rank)]
+            write_checkpoint(path, self.tensors, self._metadata(progress, step, score))
+            self.latest_path.unlink(missing_ok=True)
             self._drop_surplus()
-        if rank > self.best_score:
-            write_checkpoint(self.best_path, self.tensors, metadata)
-            self.best_score = rank
+        if is_best:
+            write_checkpoint(self.best_path, self.tensors, self._metadata(progress, step, score))
+
+    def save(self, progress: Progress, step: int) -> None:
+        """Save the state within an epoch, in place of the one before.
+
+        Args:
+            progress: The place.
+            step: Updates finished so far.
+        """
+        write_checkpoint(self.latest_path, self.tensors, self._metadata(progress, step, None))
+
+    def _metadata(self, progress: Progress, step: int, score: float | None) -> dict[str, Any]:
+        return {
+            **self.metadata,
+            "epoch": progress.epoch,
+            "step": step,
+            "top1": score,
+            "progress": progress.metadata(),
+            "best_top1": _json_number(self.best_score),
+            "kept": [[saved.path.name, _json_number(saved.score)] for saved in self.saved],
+        }
+
+    def warn_of_earlier_run(self) -> None:
+        """Say so if the folder holds files that a run from the start will replace."""
+        if any(path.exists() for path in (self.best_path, self.latest_path)):
+            logger.warning(
+                "%s holds an earlier run, whose files are replaced; --resume auto would go on with it",
+                self.folder,
+            )
+
+    def restore(self, metadata: Mapping[str, Any]) -> None:
+        """Go on with the files of the run that wrote this metadata, as far as they are in the folder."""
+        if self.best_path.is_file():
+            self.best_score = _score(metadata["best_top1"])
+        kept = [_Saved(self.folder / name, _score(score)) for name, score in metadata["kept"]]
+        self.saved = [saved for saved in kept if saved.path.is_file()]
 
     def _drop_surplus(self) -> None:
         if len(self.saved) > self.keep:
@@ -120,6 +169,14 @@ class CheckpointManager:
             worst = min(self.saved, key=lambda s: s.score) if self.policy == "top_k" else self.saved[0]
             self.saved.remove(worst)
             worst.path.unlink(missing_ok=True)
+
+
+def _json_number(score: float) -> float | None:
+    return None if score == float("-inf") else score
+
+
+def _score(number: float | None) -> float:
+    return float("-inf") if number is None else number
 
 
 def prepare_folder(folder: Path) -> None:

@@ -89,7 +89,8 @@ def evaluate(
     batch_size: int,
     *,
     combine: Callable[[np.ndarray], np.ndarray] = lambda counts: counts,
-) -> Evaluation:
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
     """Score a network on a dataset.
 
     Args:
@@ -98,18 +99,24 @@ def evaluate(
             batch is filled up with images that do not count, so that the step compiles for one shape.
         batch_size: Images that the step takes at once.
         combine: Adds up the counts of all ranks; by default there is one.
+        stop_requested: Looked at before each batch.
 
     Returns:
-        The counts over all images of all ranks.
+        The counts over all images of all ranks; None if any of them was asked to stop.
     """
     step.set_train(False)
-    counts = np.zeros(4, np.float64)
+    counts = np.zeros(5, np.float64)
     for images, labels in batches:
+        if stop_requested():
+            counts[4] = 1
+            break
         missing = batch_size - len(labels)
         if missing:
             images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
             labels = np.concatenate([labels, np.full(missing, -1, labels.dtype)])
         loss, top1, top5 = step(Tensor(images), Tensor(labels))
-        counts += (batch_size - missing, int(top1), int(top5), float(loss))
-    images_total, top1, top5, loss_sum = combine(counts)
+        counts[:4] += (batch_size - missing, int(top1), int(top5), float(loss))
+    images_total, top1, top5, loss_sum, stopped = combine(counts)
+    if stopped:
+        return None
     return Evaluation(images=int(images_total), top1=int(top1), top5=int(top5), loss_sum=float(loss_sum))

@@ -1,6 +1,7 @@
 """What a training run has been through, epoch by epoch: a CSV file, a curve and a closing summary."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,16 @@ class History:
     def add(self, result: EpochResult) -> None:
         """Take in one epoch and write both files anew."""
         self.results.append(result)
+        self.write()
+
+    def restore(self, results: Iterable[EpochResult]) -> None:
+        """Go on after these epochs."""
+        self.results = list(results)
+        if self.results:
+            self.write()
+
+    def write(self) -> None:
+        """Write table and curve of the epochs so far."""
         with self.csv_path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)

@@ -21,7 +21,7 @@ class RandomState:
     """What the masks of one network depend on.
 
     Args:
-        seed: Key of the masks; by default drawn from NumPy's generator, which `mindspore.set_seed` seeds.
+        seed: Seed of the key; by default that of `mindspore.set_seed`, or none.
 
     Attributes:
         key: The key, a parameter.
@@ -30,9 +30,9 @@ class RandomState:
 
     def __init__(self, seed: int | None = None) -> None:
         number = next(_numbers)  # two networks may meet in one graph, where names must differ
-        key = int(np.random.randint(WORD // 2)) if seed is None else seed
+        key = _key(ms.get_seed() if seed is None else seed)
         self.key = Parameter(Tensor(key, ms.int64), name=f"dropout.key.{number}", requires_grad=False)
-        self.passes = Parameter(Tensor(0, ms.int64), name=f"dropout.passes.{number}", requires_grad=False)
+        self.passes = Parameter(Tensor(0, ms.int32), name=f"dropout.passes.{number}", requires_grad=False)
 
 
 def seed_dropout(network: nn.Cell, seed: int, rank: int = 0) -> None:
@@ -45,8 +45,11 @@ def seed_dropout(network: nn.Cell, seed: int, rank: int = 0) -> None:
     """
     state = getattr(network, "random_state", None)
     if state is not None:
-        key = np.random.SeedSequence((seed, rank)).generate_state(1)[0]
-        state.key.set_data(Tensor(int(key), ms.int64))
+        state.key.set_data(Tensor(_key((seed, rank)), ms.int64))
+
+
+def _key(seed: int | tuple[int, ...] | None) -> int:
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 class Dropout(nn.Cell):

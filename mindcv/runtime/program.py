@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from mindcv.errors import UserError
+from mindcv.errors import Stopped, UserError
 from mindcv.runtime.cluster import leave_cluster
 from mindcv.runtime.launch import detect_launch
 
@@ -22,7 +22,8 @@ SECONDS_AFTER_RANK_0 = 2
 def run_program(main: Callable[[], None]) -> NoReturn:
     """Run a program to its end, and exit.
 
-    A `UserError` becomes one line on standard error and status 2, Ctrl-C or kill status 130. One of several
+    A `UserError` becomes one line on standard error and status 2; Ctrl-C or kill becomes status 130, whether
+    the program stops there or has saved its state first. One of several
     processes leaves at once, without waiting for the others: where one fails, the launcher ends them all.
     """
     launch = detect_launch()
@@ -36,6 +37,8 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         status = _report(f"error: {error}", 2, launch.rank)
     except KeyboardInterrupt:
         status = _report("stopped by Ctrl-C or kill", 130, launch.rank)
+    except Stopped as stopped:
+        status = _report(str(stopped), 130, launch.rank, speaks=launch.rank == 0)
     except Exception:
         status = _report(traceback.format_exc(), 1, launch.rank)
     if launch.size == 1:
@@ -48,9 +51,10 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     os._exit(status)
 
 
-def _report(text: str, status: int, rank: int) -> int:
+def _report(text: str, status: int, rank: int, *, speaks: bool = True) -> int:
     if rank > 0:
         time.sleep(SECONDS_AFTER_RANK_0)
         text = f"rank {rank}: {text}"
-    print(text, file=sys.stderr)
+    if speaks:
+        print(text, file=sys.stderr)
     return status

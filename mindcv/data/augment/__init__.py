@@ -1,4 +1,4 @@
-"""Augmentations: pure functions of an image and a random generator, which need no MindSpore."""
+"""Augmentations: pure functions of an image and a random generator, written with NumPy and Pillow."""
 
 from mindcv.data.augment.erasing import RandomErasing
 from mindcv.data.augment.jitter import ColorJitter

@@ -1,0 +1,46 @@
+"""Signals that ask a run to save its state and stop."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+__all__ = ["StopRequest"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class StopRequest:
+    """Whether somebody has asked this process to stop: Ctrl-C, ``kill``, or a scheduler's warning (SIGUSR1).
+
+    The request is only noted; whoever works looks at it where stopping is safe. A second Ctrl-C stops at
+    once, with status 130.
+    """
+
+    def __init__(self) -> None:
+        self._made = False
+        self._interrupted = False
+        self._listen()
+
+    def __call__(self) -> bool:
+        """Whether there is a request; and listen on.
+
+        MindSpore puts handlers of its own into place, when it compiles and when a pass over a dataset begins.
+        """
+        self._listen()
+        return self._made
+
+    def _listen(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if number == signal.SIGINT and self._interrupted:
+            print("stopped at once by a second Ctrl-C", file=sys.stderr, flush=True)
+            os._exit(130)
+        if number == signal.SIGINT:
+            self._interrupted = True
+        if not self._made:
+            self._made = True
+            print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)
