@@ -259,6 +259,12 @@ def test_a_dynamic_scale_stays_at_least_1():
     assert int(scale.in_a_row.asnumpy()) == 4
 
 
+def test_only_a_scale_that_stays_as_it_is_is_to_be_lowered_where_gradients_overflow():
+    by_rate = "lower lr or lengthen warmup_epochs"
+    assert LossScale(1.0).remedy == LossScale(2.0**20, dynamic=True).remedy == by_rate
+    assert LossScale(2.0**20, skip=True).remedy == "lower loss_scale or lr, or lengthen warmup_epochs"
+
+
 # --- all together ------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,12 @@ class LossScale(nn.Cell):
             self.overflows = _counter("loss_scale.overflows")
             self.in_a_row = _counter("loss_scale.in_a_row")
 
+    @property
+    def remedy(self) -> str:
+        """What to do where losses or gradients are not finite: a dynamic scale has then been lowered."""
+        lower = "loss_scale or lr, or" if self.active and not self.dynamic else "lr or"
+        return f"lower {lower} lengthen warmup_epochs"
+
     def all_finite(self, gradients: tuple[Tensor, ...]) -> Tensor:
         """Whether no element of any gradient is infinite or NaN, as a boolean scalar."""
         flags = self.map(_is_finite, gradients)

@@ -19,8 +19,6 @@ from mindcv.errors import NotFiniteError, Stopped
 
 __all__ = ["Trainer"]
 
-REMEDY = "lower lr or lengthen warmup_epochs"
-
 
 class Trainer(ms.Callback):
     """Trains, and watches its own training as a callback of MindSpore's `Model`.
@@ -270,7 +268,7 @@ class Trainer(ms.Callback):
             batch = (self.epoch - 1) * self.data.steps_per_epoch + batches
             raise NotFiniteError(
                 f"{reason or 'the loss of another rank is not finite'} at step {batch} (epoch {self.epoch}, "
-                f"lr={self._learning_rate(batches):.3g}): {REMEDY}"
+                f"lr={self._learning_rate(batches):.3g}): {self.step.loss_scale.remedy}"
             )
         if batches:
             rate = self._learning_rate(batches)
@@ -295,5 +293,5 @@ class Trainer(ms.Callback):
             rate = self._learning_rate(self.data.steps_per_epoch)
             raise NotFiniteError(
                 f"{repr(name) if name else 'a weight of another rank'} is no longer finite in epoch "
-                f"{self.epoch} (lr={rate:.3g}): {REMEDY}"
+                f"{self.epoch} (lr={rate:.3g}): {self.step.loss_scale.remedy}"
             )
