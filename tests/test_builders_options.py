@@ -60,6 +60,11 @@ def checkpoint(path: Path, seed: int, classes: int = len(CLASSES)) -> Path:
     return path
 
 
+def never() -> bool:
+    """Whether the run is to stop."""
+    return False
+
+
 def values(network: nn.Cell) -> dict[str, np.ndarray]:
     return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
 
@@ -194,14 +199,15 @@ def test_network_and_average_are_validated_each_by_its_own_weights(photos):
         bias = np.zeros(3, np.float32)
         bias[favourite] = 1000
         net.classifier.bias.set_data(ms.Tensor(bias))
-    validate, validate_ema = builders.build_validations(config, network, average, ALONE)
+    validate, validate_ema = builders.build_validations(config, network, average, ALONE, never)
     assert validate is not None
     assert validate_ema is not None
     assert (validate().top1, validate_ema().top1) == (8, 8)
     assert validate().loss != validate_ema().loss
-    assert builders.build_validations(config_for(photos), network, average, ALONE) == (None, None)
-    without = builders.build_validations(config_for(photos, val_while_train=True), network, None, ALONE)
-    assert [run is None for run in without] == [False, True]
+    for average_too, expected in ((average, [True, True]), (None, [False, True])):
+        given = config_for(photos, val_while_train=average_too is None)
+        found = builders.build_validations(given, network, average_too, ALONE, never)
+        assert [run is None for run in found] == expected
 
 
 def test_the_statistics_of_network_and_average_are_exchanged_unless_told_otherwise(monkeypatch):
