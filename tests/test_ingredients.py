@@ -22,7 +22,7 @@ INGREDIENTS = {
     "accumulation": ["--gradient_accumulation_steps", "2", "--epoch_size", "8"],
     "clip by norm": ["--clip_grad", "True", "--clip_value", "2"],
     "clip by value": ["--clip_grad", "True", "--clip_mode", "value", "--clip_value", "0.05"],
-    "agc": ["--clip_grad", "True", "--clip_mode", "agc", "--clip_value", "0.05"],
+    "agc": ["--clip_grad", "True", "--clip_mode", "agc", "--clip_value", "0.16"],
     "mixup": ["--mixup", "0.2", "--epoch_size", "8"],
     "cutmix": ["--cutmix", "1", "--cutmix_prob", "0.5", "--epoch_size", "9"],
     "mixup and cutmix": ["--mixup", "0.2", "--cutmix", "1", "--mixup_off_epoch", "5", "--epoch_size", "9"],

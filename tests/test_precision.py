@@ -12,6 +12,8 @@ from mindcv.errors import UserError
 from mindcv.models import MnasNet
 from mindcv.models.mnasnet import Stage
 
+slow = pytest.mark.slow
+
 STAGES = (
     Stage(expand=1, channels=8, blocks=1, stride=1, kernel=3, flat=True),
     Stage(expand=2, channels=8, blocks=2, stride=2, kernel=3, se=0.25),
@@ -80,7 +82,7 @@ def losses(level: str, mode: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("level", ["O1", "O2", "O3"])
+@pytest.mark.parametrize("level", [pytest.param("O1", marks=slow), "O2", pytest.param("O3", marks=slow)])
 def test_half_precision_learns_as_single_precision_does(level):
     single = losses("O0", ms.PYNATIVE_MODE)
     assert single[-1] < 0.1 * single[0]

@@ -106,8 +106,12 @@ def progress(folder: Path, name: str = NAMES[0]) -> Progress:
 
 @pytest.mark.parametrize(
     ("look", "epoch", "batch"),
-    [(3, 0, 2), (6, 0, BATCHES), (8, 0, BATCHES), (17, 1, 2)],
-    ids=["after an update", "before the validation", "in the validation", "in the second epoch"],
+    [
+        pytest.param(3, 0, 2, id="after an update"),
+        pytest.param(6, 0, BATCHES, id="before the validation", marks=pytest.mark.slow),
+        pytest.param(8, 0, BATCHES, id="in the validation"),
+        pytest.param(17, 1, 2, id="in the second epoch", marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_stopped_anywhere_ends_with_the_same_bits(
     monkeypatch, photos, whole, tmp_path, look, epoch, batch
