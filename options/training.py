@@ -72,7 +72,7 @@ class GradientConfig:
             them together.
         clip_grad: Limit the gradients.
         clip_value: Limit, in the sense of clip_mode; usual are 15 for norm, and for agc 0.01 with batches of
-            4096 images and 0.16 with 256.
+            thousands of images; small ones need more.
         clip_mode: What is limited: norm the norm of all gradients together, value each element, agc each
             unit's norm in relation to its weights' (adaptive gradient clipping).
     """
