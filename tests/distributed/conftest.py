@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from distributed.jobs import SCRIPTS, Job, mpirun, python
-from distributed.recipes import CLASSES, COMPOSITION, MODEL, RECIPE, TRAINING, VALIDATE
+from distributed.recipes import CLASSES, MODEL, RECIPE, TRAINING, VALIDATE
 from PIL import Image
 
 from mindcv.models import create_model
@@ -65,7 +65,6 @@ def jobs(write: Callable[..., Path], checkpoint: Path) -> Iterator[dict[str, Job
     """The quick jobs, which run at the same time."""
     commands = {
         "together": (mpirun(2, SCRIPTS / "together.py", "-c", "recipe.yaml"), write(RECIPE, image_resize=16)),
-        "composition": (mpirun(2, SCRIPTS / "composition.py", "-c", "recipe.yaml"), write(COMPOSITION)),
         "validate": (mpirun(2, VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
         "train": (mpirun(2, SCRIPTS / "training.py", "-c", "recipe.yaml"), write(TRAINING, epoch_size=9999)),
         "alone": (python(VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
