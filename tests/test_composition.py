@@ -147,6 +147,7 @@ def test_all_ingredients_together_learn_alike_in_graph_and_pynative_mode(photos)
         assert all(".reduce." in name for name in unchanged(values(run.network), values(run.average)))
 
 
+@pytest.mark.slow
 def test_half_precision_leaves_out_overflows_and_counts_them_alike_in_both_modes(photos):
     found = []
     for mode in MODES:
