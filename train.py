@@ -18,7 +18,7 @@ def train(config: Config) -> None:
     optimizer = builders.build_optimizer(config, network, learning_rates)
     forward = builders.build_forward(config, network, classes)
     step = builders.build_train_step(config, network, forward, optimizer, average, runtime)
-    stop = StopRequest()
+    stop = StopRequest(speaks=runtime.is_main)
     validate, validate_ema = builders.build_validations(config, network, average, runtime, stop)
     state = training_state(network, step)
     checkpoints = builders.build_checkpoints(config, state, classes, runtime)

@@ -28,7 +28,7 @@ SMALL_RUN = (
     *("--drop_rate", "0", "--label_smoothing", "0", "--bn_momentum", "0.5"),
 )
 NOTICES = re.compile(
-    r"distribute=True, but one process was started: training on one device"
+    r"distribute=True, but one process was started: one device is used"
     r"|num_parallel_workers=8 is more than this machine's cores: using \d+"
     r"|global batch \d+ = 1 x \d+, peak lr [\d.e-]+"
 )

@@ -71,7 +71,7 @@ class StopAt:
 
 
 def run(monkeypatch, photos: Path, folder: Path, *, look: int = 10**9, **options) -> None:
-    monkeypatch.setattr(train, "StopRequest", lambda: StopAt(look))
+    monkeypatch.setattr(train, "StopRequest", lambda speaks: StopAt(look))
     train.train(
         Config.from_options({**OPTIONS, "data_dir": str(photos), "ckpt_save_dir": str(folder), **options})
     )

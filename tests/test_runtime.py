@@ -199,7 +199,7 @@ def test_one_process_may_ask_to_be_distributed(caplog):
     with caplog.at_level(logging.INFO, "mindcv.runtime"):
         assert start(device_target="CPU", mode=1, distribute=True).size == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "distribute=True, but one process was started: training on one device"
+        "distribute=True, but one process was started: one device is used"
     ]
 
 

@@ -15,9 +15,13 @@ class StopRequest:
 
     The request is only noted; whoever works looks at it where stopping is safe. A second Ctrl-C stops at
     once, with status 130.
+
+    Args:
+        speaks: Whether to say that a request has arrived; of several processes one does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, speaks: bool = True) -> None:
+        self._speaks = speaks
         self._made = False
         self._interrupted = False
         self._listen()
@@ -43,4 +47,5 @@ class StopRequest:
             self._interrupted = True
         if not self._made:
             self._made = True
-            print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+            if self._speaks:
+                print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)

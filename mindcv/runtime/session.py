@@ -78,7 +78,7 @@ def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = Fals
     if launch.size > 1:
         rank, size = join_cluster(launch, device)
     elif distribute:
-        logger.warning("distribute=True, but one process was started: training on one device")
+        logger.warning("distribute=True, but one process was started: one device is used")
     log_to_stderr(speaking=rank == 0)
     seed_everything(seed)
     return Runtime(device=device, rank=rank, size=size)

@@ -24,7 +24,7 @@ def test_validate_prints_once_on_two_ranks_what_it_prints_on_one(jobs):
 def test_distribute_under_plain_python_means_one_device_and_says_so(jobs):
     finished = jobs["alone"].finish()
     assert finished.status == 0
-    assert finished.err == "distribute=True, but one process was started: training on one device\n"
+    assert finished.err == "distribute=True, but one process was started: one device is used\n"
 
 
 @pytest.mark.slow
