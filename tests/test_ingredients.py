@@ -11,6 +11,7 @@ from test_digits import RECIPE, run
 pytestmark = pytest.mark.slow
 
 TOP1 = 0.95
+MODEL = "mnasnet_small"  # it learns the digits in two thirds of the time that the recipe's takes
 
 # What is switched on, and how; what takes something away from so short a run gets more epochs.
 INGREDIENTS = {
@@ -20,9 +21,9 @@ INGREDIENTS = {
     "fp16, O2, dynamic": ["--amp_level", "O2", "--loss_scale", "65536", "--loss_scale_type", "dynamic"],
     "fp16, O3, fixed": ["--amp_level", "O3", "--loss_scale", "128", "--drop_overflow_update", "True"],
     "accumulation": ["--gradient_accumulation_steps", "2", "--epoch_size", "8"],
-    "clip by norm": ["--clip_grad", "True", "--clip_value", "2"],
+    "clip by norm": ["--clip_grad", "True", "--clip_value", "5", "--epoch_size", "8"],
     "clip by value": ["--clip_grad", "True", "--clip_mode", "value", "--clip_value", "0.05"],
-    "agc": ["--clip_grad", "True", "--clip_mode", "agc", "--clip_value", "0.16"],
+    "agc": ["--clip_grad", "True", "--clip_mode", "agc", "--clip_value", "0.16", "--epoch_size", "8"],
     "mixup": ["--mixup", "0.2", "--epoch_size", "8"],
     "cutmix": ["--cutmix", "1", "--cutmix_prob", "0.5", "--epoch_size", "9"],
     "mixup and cutmix": ["--mixup", "0.2", "--cutmix", "1", "--mixup_off_epoch", "5", "--epoch_size", "9"],
@@ -46,7 +47,7 @@ INGREDIENTS = {
 
 def train(folder: Path, *options: str) -> float:
     """Run the digits recipe with further options; the best top-1, of the moving average if there is one."""
-    output = run("train.py", "-c", RECIPE, *options, cwd=folder)
+    output = run("train.py", "-c", RECIPE, "--model", MODEL, *options, cwd=folder)
     with (folder / "ckpt" / "digits" / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     best = max(float(row["ema_top1"] or row["top1"]) for row in rows)
@@ -67,12 +68,12 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The best checkpoint of the recipe as it is."""
     folder = tmp_path_factory.mktemp("learnt")
     assert train(folder) >= TOP1
-    return folder / "ckpt" / "digits" / "mnasnet_075_best.ckpt"
+    return folder / "ckpt" / "digits" / f"{MODEL}_best.ckpt"
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
 def test_a_network_learns_from_a_teacher_of_the_registry(tmp_path, learnt, hard):
-    teacher = ["--teacher", "mnasnet_075", "--teacher_ckpt_path", str(learnt)]
+    teacher = ["--teacher", MODEL, "--teacher_ckpt_path", str(learnt)]
     options = ["--distill_alpha", "0.7", "--distill_temperature", "2", "--distill_hard", str(hard)]
     assert train(tmp_path, *teacher, *options) >= TOP1
 
@@ -80,7 +81,7 @@ def test_a_network_learns_from_a_teacher_of_the_registry(tmp_path, learnt, hard)
 def test_a_network_learns_from_a_teacher_in_an_onnx_file(tmp_path, learnt):
     from mindcv.models import create_model
 
-    network = create_model("mnasnet_075", num_classes=10, checkpoint_path=str(learnt)).set_train(False)
+    network = create_model(MODEL, num_classes=10, checkpoint_path=str(learnt)).set_train(False)
     image = ms.Tensor(np.zeros((1, 3, 48, 48), np.float32))
     ms.onnx.export(network, image, file_name=str(tmp_path / "teacher"), export_params=True)
     options = ["--teacher", str(tmp_path / "teacher.onnx"), "--distill_alpha", "0.7"]
