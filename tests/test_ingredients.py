@@ -39,7 +39,7 @@ INGREDIENTS = {
     "progressive resolution": [
         *("--progressive_sizes", "[32, 40, 48]", "--progressive_epochs", "[2, 4]", "--epoch_size", "9")
     ],
-    "larger validation": ["--val_image_resize", "56", "--epoch_size", "8"],
+    "larger validation": ["--val_image_resize", "52", "--epoch_size", "8"],
     "layer decay": ["--layer_decay", "0.9"],
     "drop path": ["--drop_path_rate", "0.1", "--drop_rate", "0.2", "--epoch_size", "8"],
 }
