@@ -180,6 +180,7 @@ def test_a_network_trains_on_with_larger_images_in_a_graph(photos, tmp_path):
     assert second < first
 
 
+@pytest.mark.slow
 def test_a_teacher_composes_with_accumulation_and_average(photos, tmp_path):
     taught, path = [], tmp_path / "teacher.ckpt"
     ms.set_seed(7)

@@ -228,6 +228,7 @@ def run_tool(*arguments: object, cwd: Path) -> tuple[int, str, list[str]]:
     return done.returncode, done.stdout, done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_the_tool_suggests_a_rate_and_leaves_only_table_and_plot(photos, tmp_path):
     status, output, errors = run_tool(
         *("-c", ROOT / "configs" / "mnasnet" / "mnasnet0.75_gpu.yaml", "--data_dir", photos),

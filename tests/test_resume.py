@@ -109,7 +109,7 @@ def progress(folder: Path, name: str = NAMES[0]) -> Progress:
     [
         pytest.param(3, 0, 2, id="after an update"),
         pytest.param(6, 0, BATCHES, id="before the validation", marks=pytest.mark.slow),
-        pytest.param(8, 0, BATCHES, id="in the validation"),
+        pytest.param(8, 0, BATCHES, id="in the validation", marks=pytest.mark.slow),
         pytest.param(17, 1, 2, id="in the second epoch", marks=pytest.mark.slow),
     ],
 )
@@ -127,6 +127,7 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bits(
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in whole.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_a_named_file_and_trains_to_the_same_total(monkeypatch, photos, whole, tmp_path):
     run(monkeypatch, photos, tmp_path, resume=str(whole / "mnasnet_small-1.ckpt"))
     assert_same(tmp_path, whole, NAMES[:1])

@@ -57,6 +57,7 @@ def test_with_mended_weights_training_ends_as_if_nothing_had_happened(tmp_path):
     assert [r.train_loss for r in history.results] == [r.train_loss for r in alone.history.results]
 
 
+@pytest.mark.slow
 def test_a_run_whose_losses_stay_bad_rolls_back_three_times_and_then_ends(photos, tmp_path, caplog):
     options = {
         "data_dir": str(photos),

@@ -10,6 +10,8 @@ import pytest
 from distributed.jobs import SCRIPTS, mpirun, run
 from distributed.recipes import COMPOSITION
 
+pytestmark = pytest.mark.slow
+
 modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "pynative"])
 
 
