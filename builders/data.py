@@ -15,12 +15,12 @@ from mindcv.data import (
 )
 from mindcv.runtime.session import Runtime
 
-__all__ = ["build_training_data", "build_validation_data", "channel_scale"]
+__all__ = ["build_training_data", "build_validation_data", "channel_scale", "count_classes"]
 
 
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
     """The training images, augmented, as batches of this rank."""
-    data, augment, mix = config.data, config.augment, config.mix
+    data, mix = config.data, config.mix
     source = _source(config, data.train_split)
     first, *later = _stages(config)
     return Pipeline(
@@ -44,7 +44,7 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
         mixup_switch_prob=mix.mixup_switch_prob,
         mixup_off_epoch=mix.mixup_off_epoch,
         accumulation=config.gradient.gradient_accumulation_steps,
-        teacher=_onnx_teacher(config, len(source.classes), augment.image_resize),
+        teacher=_onnx_teacher(config, source.classes),
     )
 
 
@@ -98,20 +98,25 @@ def _transforms(config: Config, image_resize: int, *, is_training: bool) -> list
     )
 
 
+def count_classes(config: Config, classes: Sequence[str]) -> int:
+    """How many logits the network has."""
+    return config.model.num_classes or len(classes)
+
+
 def channel_scale(config: Config) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation of each channel, on the scale 0 to 255."""
     mean, std = channel_statistics(config.data.dataset, config.model.in_channels)
     return config.augment.mean or mean, config.augment.std or std
 
 
-def _onnx_teacher(config: Config, classes: int, image_resize: int) -> OnnxTeacher | None:
+def _onnx_teacher(config: Config, classes: Sequence[str]) -> OnnxTeacher | None:
     if not config.teacher.is_onnx:
         return None
     mean, std = channel_scale(config)
     teacher = OnnxTeacher(
-        config.teacher.teacher, mean=mean, std=std, num_classes=config.model.num_classes or classes
+        config.teacher.teacher, mean=mean, std=std, num_classes=count_classes(config, classes)
     )
-    for size in config.augment.progressive_sizes or [image_resize]:
+    for size in config.augment.progressive_sizes or [config.augment.image_resize]:
         teacher.check(
             batch_size=config.data.batch_size, image_resize=size, in_channels=config.model.in_channels
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from mindspore import nn
 
-from builders.data import channel_scale
+from builders.data import channel_scale, count_classes
 from config import Config
 from mindcv.engine import (
     DistillationLoss,
@@ -73,11 +73,6 @@ def _network(
         padding=model.padding,
         sync_bn=(config.parallel.sync_bn and runtime.size > 1) or None,
     )
-
-
-def count_classes(config: Config, classes: Sequence[str]) -> int:
-    """How many logits the network has."""
-    return config.model.num_classes or len(classes)
 
 
 def build_forward(config: Config, network: nn.Cell, classes: Sequence[str]) -> nn.Cell:

@@ -1,6 +1,5 @@
 """What a run finds out and leaves behind: evaluations, checkpoints and history."""
 
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -30,8 +29,6 @@ __all__ = [
 ]
 
 Validation = Callable[[], Evaluation | None] | None
-
-logger = logging.getLogger("mindcv.build")
 
 
 def build_evaluation(

@@ -27,7 +27,22 @@ from mindspore import Parameter, Tensor
 from mindcv.errors import UserError
 from mindcv.runtime.quiet import quiet_logging
 
-__all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "AVERAGE",
+    "OPTIMIZER",
+    "STEP",
+    "TRAINING_STATE",
+    "Checkpoint",
+    "read_checkpoint",
+    "write_checkpoint",
+]
+
+# What stands before the names of tensors that are not the network's own: those of its moving average, of the
+# optimizer and of the train step. The last two are of use to a training only.
+AVERAGE = "ema."
+OPTIMIZER = "optimizer."
+STEP = "step."
+TRAINING_STATE = (OPTIMIZER, STEP)
 
 _HEAD = "mindcv.checkpoint"
 _VERSION = 1

@@ -118,13 +118,14 @@ def test_a_file_cannot_count_twice_and_none_is_no_average(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a training leaves: twelve epochs of which three were validated, a copy, an average."""
+    """What a training leaves: twelve epochs of which three were validated, a copy, a stop, an average."""
     folder = tmp_path_factory.mktemp("ckpt")
     weight = ms.Parameter(Tensor([0.0]), name="w")
     manager = CheckpointManager(folder, "net", {"w": weight}, {"config": {"model": "net"}}, keep=12)
     scores = {3: 0.7, 5: 0.9, 8: 0.7, 9: float("nan")}
     for epoch in range(1, 13):
         manager.after_epoch(Progress(epoch=epoch), epoch, score=scores.get(epoch), last=epoch == 12)
+    manager.save(Progress(epoch=12, batch=3), 13)  # stopped within the thirteenth
     write(folder / "a.ckpt", {"averaged": []}, w=f32(1))
     return folder
 

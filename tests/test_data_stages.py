@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore.dataset import vision
 
-from mindcv.data import Pipeline, create_transforms, epoch_indices, progressive_stages, size_at
+from mindcv.data import Pipeline, create_transforms, epoch_indices, progressive_stages
 from mindcv.data.sources import ArraySource
 from mindcv.errors import UserError
 
@@ -89,9 +89,6 @@ def test_an_epoch_with_repeats_has_the_length_of_one_without():
 def test_stages_have_a_first_epoch_and_a_size():
     assert progressive_stages((128, 160, 192), (10, 20)) == [(0, 128), (10, 160), (20, 192)]
     assert progressive_stages([64], []) == [(0, 64)]
-    assert [size_at(e, (128, 160, 192), (10, 20)) for e in (0, 9, 10, 19, 20, 99)] == [
-        *(128, 128, 160, 160, 192, 192)
-    ]
 
 
 @pytest.mark.parametrize(

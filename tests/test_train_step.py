@@ -106,6 +106,19 @@ def test_between_updates_nothing_moves_and_no_sum_is_left_after_one():
     assert int(step.batches.asnumpy()) == 0
 
 
+def test_batches_that_are_forgotten_leave_no_trace_in_the_next_update():
+    network, reference = dense(), dense()
+    step = step_of(network, accumulation=2)
+    bad, *good = batches(3)
+    run(step, [overflowing(bad)])
+    assert not np.isfinite(step.sums[0].asnumpy()).all()
+    step.forget_batches()
+    run(step, good)
+    run(step_of(reference, accumulation=2), good)
+    for name, value in values(reference).items():
+        np.testing.assert_array_equal(values(network)[name], value)
+
+
 # --- clipping ----------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from mindcv.data.mixup import Mixup
 from mindcv.data.pipeline import Pipeline
 from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.sources import Source
-from mindcv.data.stages import progressive_stages, size_at
+from mindcv.data.stages import progressive_stages
 from mindcv.data.teacher import OnnxTeacher, with_teacher
 from mindcv.data.transforms import create_transforms
 
@@ -29,6 +29,5 @@ __all__ = [
     "epoch_keys",
     "progressive_stages",
     "shard_indices",
-    "size_at",
     "with_teacher",
 ]

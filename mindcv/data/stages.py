@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mindcv.errors import UserError
 
-__all__ = ["progressive_stages", "size_at"]
+__all__ = ["progressive_stages"]
 
 
 def progressive_stages(sizes: Sequence[int], epochs: Sequence[int]) -> list[tuple[int, int]]:
@@ -33,8 +33,3 @@ def progressive_stages(sizes: Sequence[int], epochs: Sequence[int]) -> list[tupl
             f"progressive_epochs={tuple(epochs)} is in no order: give epochs above 0 that increase"
         )
     return list(zip(starts, sizes, strict=True))
-
-
-def size_at(epoch: int, sizes: Sequence[int], epochs: Sequence[int]) -> int:
-    """Image size in an epoch: see `progressive_stages`."""
-    return [size for start, size in progressive_stages(sizes, epochs) if start <= epoch][-1]

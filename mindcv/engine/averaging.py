@@ -10,12 +10,10 @@ import numpy as np
 from mindspore import Tensor
 
 from mindcv.errors import UserError
-from mindcv.serialization import read_checkpoint
+from mindcv.serialization import TRAINING_STATE, read_checkpoint
 
 __all__ = ["average_checkpoints", "select_checkpoints"]
 
-# What a training checkpoint holds beside weights, statistics and their moving averages (``ema.``).
-TRAINING_STATE = ("optimizer.", "step.")
 KEPT = ("config", "classes")
 
 
@@ -97,8 +95,8 @@ def _check_same(
 def select_checkpoints(folder: str | Path, *, last: int | None = None, best: int | None = None) -> list[Path]:
     """Choose among the checkpoints that a training left in a folder, by what they say of themselves.
 
-    A file that names no epoch, such as an average, is passed over, and so is the copy of the best epoch
-    where the epoch has a numbered file too.
+    A file that names no epoch, such as an average, is passed over, and so are one from within an epoch and
+    the copy of the best epoch where the epoch has a numbered file too.
 
     Args:
         folder: The training's ``ckpt_save_dir``.
@@ -130,7 +128,8 @@ def _epochs_in(folder: Path) -> dict[Path, dict[str, Any]]:
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for path in sorted(folder.glob("*.ckpt")):
         metadata = read_checkpoint(path).metadata
-        if "epoch" in metadata:
+        within_epoch = metadata.get("progress", {}).get("batch", 0) > 0
+        if "epoch" in metadata and not within_epoch:
             same = json.dumps([metadata["epoch"], metadata.get("step"), metadata.get("config")])
             found.setdefault(same, (path, metadata))
     return dict(found.values())

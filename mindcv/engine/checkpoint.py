@@ -13,9 +13,9 @@ from mindspore import Parameter, Tensor, nn
 from mindcv.engine.progress import Progress
 from mindcv.engine.step import TrainStep
 from mindcv.errors import UserError
-from mindcv.serialization import write_checkpoint
+from mindcv.serialization import OPTIMIZER, STEP, write_checkpoint
 
-__all__ = ["CheckpointManager", "training_state"]
+__all__ = ["CheckpointManager", "checkpoint_files", "training_state"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | T
     return {
         **weights,
         **averages,
-        **{f"optimizer.{name}": parameter for name, parameter in optimizer.items()},
-        **{f"step.{name}": parameter for name, parameter in others.items()},
+        **{f"{OPTIMIZER}{name}": parameter for name, parameter in optimizer.items()},
+        **{f"{STEP}{name}": parameter for name, parameter in others.items()},
     }
 
 
@@ -150,7 +150,7 @@ class CheckpointManager:
 
     def warn_of_earlier_run(self) -> None:
         """Say so if the folder holds files that a run from the start will replace."""
-        if any(path.exists() for path in (self.best_path, self.latest_path)):
+        if checkpoint_files(self.folder, self.name):
             logger.warning(
                 "%s holds an earlier run, whose files are replaced; --resume auto would go on with it",
                 self.folder,
@@ -169,6 +169,11 @@ class CheckpointManager:
             worst = min(self.saved, key=lambda s: s.score) if self.policy == "top_k" else self.saved[0]
             self.saved.remove(worst)
             worst.path.unlink(missing_ok=True)
+
+
+def checkpoint_files(folder: Path, name: str) -> list[Path]:
+    """The checkpoints that a run of this name has left in a folder."""
+    return [path for path in folder.glob("*.ckpt") if path.name.startswith((f"{name}-", f"{name}_"))]
 
 
 def _json_number(score: float) -> float | None:

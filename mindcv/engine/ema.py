@@ -3,9 +3,9 @@
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-__all__ = ["EMA_PREFIX", "Ema", "follow"]
+from mindcv.serialization import AVERAGE
 
-EMA_PREFIX = "ema."
+__all__ = ["Ema", "follow"]
 
 
 class Ema(nn.Cell):
@@ -23,7 +23,7 @@ class Ema(nn.Cell):
 
     def __init__(self, network: nn.Cell, average: nn.Cell, decay: float) -> None:
         super().__init__(auto_prefix=False)
-        # As plain tuples: the step owns the parameters of `network`, and `average` does not run here.
+        # Not the networks themselves: neither runs here, and the step has the first one already.
         self.values = ParameterTuple(network.get_parameters())
         self.averages = ParameterTuple(average.get_parameters())
         self.updates = Parameter(Tensor(0, ms.int32), name="ema_updates", requires_grad=False)
@@ -58,5 +58,5 @@ def follow(average: nn.Cell, network: nn.Cell) -> None:
     """
     for target, source in zip(average.get_parameters(), network.get_parameters(), strict=True):
         target.set_data(Tensor(source.asnumpy()))
-        target.name = EMA_PREFIX + source.name
+        target.name = AVERAGE + source.name
         target.requires_grad = False

@@ -94,8 +94,11 @@ class EpochResult:
 def _cells(validation: Evaluation | None) -> tuple[str, str, str]:
     if validation is None:
         return ("", "", "")
-    values = (validation.loss, validation.top1_accuracy, validation.top5_accuracy)
-    return tuple(f"{value:.6f}" for value in values)  # type: ignore[return-value]
+    return (
+        f"{validation.loss:.6f}",
+        f"{validation.top1_accuracy:.6f}",
+        f"{validation.top5_accuracy:.6f}",
+    )
 
 
 class History:
@@ -132,8 +135,8 @@ class History:
     @property
     def best(self) -> EpochResult | None:
         """The epoch with the highest top-1 accuracy, if any was validated."""
-        validated = [r for r in self.results if r.deciding is not None]
-        return max(validated, key=lambda r: r.deciding.top1, default=None)  # type: ignore[union-attr]
+        validated = [r for r in self.results if r.score is not None]
+        return max(validated, key=lambda r: r.score or 0.0, default=None)
 
     def summary(self) -> str:
         """A few lines to close the run with."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from mindspore import Parameter, Tensor, ops
 
+from mindcv.engine.checkpoint import checkpoint_files
 from mindcv.errors import UserError
 from mindcv.serialization import Checkpoint, read_checkpoint
 
@@ -33,7 +34,7 @@ def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
     Raises:
         UserError: There are checkpoints, and none of them can be used.
     """
-    files = [path for path in Path(folder).glob("*.ckpt") if path.name.startswith((f"{name}-", f"{name}_"))]
+    files = checkpoint_files(Path(folder), name)
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             return path, read_state(path)

@@ -126,6 +126,12 @@ class TrainStep(nn.Cell):
             ops.assign(self.batches, 0)
         return loss
 
+    def forget_batches(self) -> None:
+        """Drop the gradients of batches that have not made an update yet."""
+        if self.accumulation > 1:
+            self.map(_clear, self.sums)
+            ops.assign(self.batches, 0)
+
     def _update(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> Tensor:
         if self.reduce is not None:
             gradients = self.reduce(gradients)

@@ -98,6 +98,7 @@ class Trainer(ms.Callback):
                 if self.rollback is None:
                     raise
                 place, self.data = self.rollback(error)
+                self.step.forget_batches()  # what they add up to is in no checkpoint, and may not be finite
 
     def _fit(self, progress: Progress) -> None:
         self._start = progress

@@ -8,15 +8,11 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindcv.errors import UserError
-from mindcv.serialization import read_checkpoint
+from mindcv.serialization import AVERAGE, TRAINING_STATE, read_checkpoint
 
 __all__ = ["load_weights"]
 
 logger = logging.getLogger(__name__)
-
-# What our own training checkpoints hold beside the network's parameters.
-TRAINING_STATE = ("optimizer.", "step.")
-AVERAGE = "ema."
 
 
 def load_weights(
