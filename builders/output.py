@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from mindspore import nn
+from tqdm import tqdm
 
 from builders.data import build_validation_data
 from builders.network import normalized
@@ -26,7 +27,7 @@ __all__ = ["build_checkpoints", "build_evaluation", "build_history", "build_vali
 def build_evaluation(
     config: Config, network: nn.Cell, data: Pipeline, runtime: Runtime
 ) -> Callable[[], Evaluation]:
-    """A function that scores the network as it then is, and names an image that cannot be read.
+    """A function that scores the network as it then is, and names images that cannot be read.
 
     Its loss knows no label smoothing.
     """
@@ -35,9 +36,13 @@ def build_evaluation(
     def run() -> Evaluation:
         batches = data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
         try:
-            return evaluate(step, batches, data.batch_size, combine=runtime.sum_over_ranks)
+            evaluation = evaluate(step, batches, data.batch_size, combine=runtime.sum_over_ranks)
         except RuntimeError as error:
             raise data.explain(error) from error
+        bad_images = data.bad_images()
+        if bad_images and runtime.is_main:
+            tqdm.write(bad_images)
+        return evaluation
 
     return run
 

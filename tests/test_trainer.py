@@ -70,6 +70,9 @@ class Batches:
     def explain(self, error: Exception) -> Exception:
         return error
 
+    def bad_images(self) -> str:
+        return ""
+
 
 def network() -> nn.SequentialCell:
     """Two layers, and between them a normalisation for which the mode matters; always the same weights."""
@@ -314,4 +317,4 @@ def test_a_damaged_image_stops_training_by_name(tmp_path, pictures, mode):
     training = Trainer(step_of(net), pictures(), epochs=EPOCHS, learning_rates=RATES)
     with pytest.raises(UserError) as caught:
         training.fit()
-    assert str(caught.value) == f"{damaged} cannot be read as an image: remove or replace it"
+    assert str(caught.value) == f"{damaged} is cut short: remove or replace it, or set on_bad_image to skip"

@@ -11,7 +11,7 @@ from mindspore import int32
 from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
-from mindcv.data.sources import Indices, LaterPasses, Source
+from mindcv.data.sources import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -66,7 +66,12 @@ class MindRecordSource(Source):
         return [str(label) for label in range(int(self.labels.max()) + 1)]
 
     def dataset(
-        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
+        self,
+        indices: Indices,
+        *,
+        later: LaterPasses | None = None,
+        num_parallel_workers: int = 1,
+        on_bad_image: BadImage = "fail",
     ) -> Any:
         """Samples as a MindSpore dataset, see `Source.dataset`."""
         sampler = ds.SubsetSampler(indices.tolist())

@@ -56,6 +56,10 @@ class TrainingData(Protocol):
         """What to raise in place of an error that came out of a dataset."""
         ...
 
+    def bad_images(self) -> str:
+        """A line on the images that could not be read since the last call; empty if all could."""
+        ...
+
 
 class Trainer(ms.Callback):
     """Trains, and watches its own training as a callback of MindSpore's `Model`.
@@ -182,6 +186,8 @@ class Trainer(ms.Callback):
         if self.history is not None:
             self.history.add(result)
             tqdm.write(f"epoch {self.epoch}/{self.epochs}  {result}")
+            if bad_images := self.data.bad_images():
+                tqdm.write(bad_images)
 
     def _validation(self, validate: Callable[[], Evaluation] | None) -> Evaluation | None:
         due = self.epoch == self.epochs or self.epoch % self.val_interval == 0
