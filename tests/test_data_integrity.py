@@ -143,9 +143,7 @@ def test_a_wrong_checksum_of_a_comment_harms_no_png():
     assert np.array_equal(decoded(data), np.asarray(COLOUR))
 
 
-SEGMENTS = {
-    name: WHOLE["jpeg"].index(bytes([0xFF, code])) for name, code in (("table", 0xDB), ("codes", 0xC4))
-}
+TABLE, CODES, FRAME, SCAN = (WHOLE["jpeg"].index(bytes([0xFF, code])) for code in (0xDB, 0xC4, 0xC0, 0xDA))
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ class FolderSource(StreamSource):
     def trouble(self) -> str:
         """What is wrong with the files read last, and the remedy; empty if nothing is."""
         if self._failure or self._has_vanished():
-            return self._failure or f"{self.origin} has vanished: is its disk still mounted?"
+            return self._failure or f"data_dir={self.origin} has vanished: is its disk still mounted?"
         faults = {}
         for index in dict.fromkeys(map(int, list(self._last_read))):
             data, fault = _read_file(self.path(index))
