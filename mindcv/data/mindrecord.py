@@ -20,6 +20,7 @@ __all__ = ["MindRecordSource"]
 RECORD_FILE = re.compile(r"\.mindrecord\d*$")
 IMAGE_COLUMNS = ("image", "data")
 LABELS_A_READ = 4096
+LABELS_END = 2**31  # labels are int32 in the pipeline
 
 
 class MindRecordSource(Source):
@@ -56,8 +57,11 @@ class MindRecordSource(Source):
         rows = self._open(["label"], shuffle=False).batch(LABELS_A_READ)
         labels = [row[0] for row in rows.create_tuple_iterator(num_epochs=1, output_numpy=True)]
         labels = np.concatenate(labels)
-        if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise UserError(f"{self.origin}: a label must be one whole number, 0 or more")
+        for label in (labels.min(), labels.max()):
+            if not 0 <= label < LABELS_END:
+                raise UserError(f"{self.origin} has the label {label}: give labels from 0 on")
         return labels.astype(np.int32)
 
     @cached_property
