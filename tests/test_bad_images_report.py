@@ -87,7 +87,7 @@ def test_a_training_says_after_each_epoch_what_was_bad(root, tmp_path, capsys, m
         epochs=2,
         learning_rates=[0.001] * 8,
         validate=validation(root, mode, net),
-        history=History(tmp_path / "run"),
+        history=History(tmp_path),
     )
     trainer.fit()
     assert [line for line in capsys.readouterr().out.splitlines() if "could not be read" in line] == [

@@ -138,19 +138,23 @@ class FolderSource(StreamSource):
                 faults[self.path(index)] = fault
         return _advice(faults) if faults else ""
 
-    def read(self, indices: NDArray[np.int64], on_bad_image: BadImage = "fail") -> Iterator[Sample]:
+    def read(
+        self, indices: NDArray[np.int64], on_bad_image: BadImage = "fail", *, counted: bool = True
+    ) -> Iterator[Sample]:
         """Files of the given samples in their order, read ahead by several threads."""
         chunks = (
             range(start, min(start + FILES_A_READ, len(indices)))
             for start in range(0, len(indices), FILES_A_READ)
         )
+
+        def read_places(places: range) -> list[Sample]:
+            self._last_read.extend(indices[places.start : places.stop])
+            return [self._read_place(indices, place, on_bad_image, counted) for place in places]
+
         with ThreadPoolExecutor(READERS, thread_name_prefix="read-images") as pool:
 
             def submit(count: int) -> list[Future[list[Sample]]]:
-                return [
-                    pool.submit(self._read_places, indices, places, on_bad_image)
-                    for places in islice(chunks, count)
-                ]
+                return [pool.submit(read_places, places) for places in islice(chunks, count)]
 
             reads = deque(submit(READS_AHEAD))
             while reads:
@@ -158,11 +162,9 @@ class FolderSource(StreamSource):
                 reads.extend(submit(1))
                 yield from samples
 
-    def _read_places(self, indices: NDArray[np.int64], places: range, on_bad_image: BadImage) -> list[Sample]:
-        self._last_read.extend(indices[places.start : places.stop])
-        return [self._read_place(indices, place, on_bad_image) for place in places]
-
-    def _read_place(self, indices: NDArray[np.int64], place: int, on_bad_image: BadImage) -> Sample:
+    def _read_place(
+        self, indices: NDArray[np.int64], place: int, on_bad_image: BadImage, counted: bool
+    ) -> Sample:
         """The sample of a place in the order: another one, which follows from the order, if it is bad."""
         index = int(indices[place])
         data, fault = _read_file(self.path(index))
@@ -171,7 +173,8 @@ class FolderSource(StreamSource):
         if on_bad_image == "fail" or self._has_vanished():
             raise UserError(_advice({self.path(index): fault}))
         self._known_bad.add(index)
-        self._bad_images.add(self._name(index), fault)
+        if counted:
+            self._bad_images.add(self._name(index), fault)
         if on_bad_image == "blank":
             return BLANK, np.int32(-1)
         for other in self._others(indices, place, on_bad_image):

@@ -58,7 +58,7 @@ class _Markers:
                 return None
             _require(marker not in NOT_DECODED)
             end = begin + int.from_bytes(data[begin : begin + 2], "big")
-            if end > len(data):
+            if max(end, begin + 2) > len(data):
                 return CUT
             _require(end >= begin + 2)
             self._segment(marker, data[begin + 2 : end])

@@ -83,8 +83,10 @@ class StreamSource(Source):
         self.labels = labels
 
     @abstractmethod
-    def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
-        """Samples of the given indices, in their order."""
+    def read(
+        self, indices: Indices, on_bad_image: BadImage = "fail", *, counted: bool = True
+    ) -> Iterator[Sample]:
+        """Samples of the given indices, in their order; whether `bad_images` counts those that are bad."""
 
     def dataset(
         self,
@@ -97,7 +99,10 @@ class StreamSource(Source):
         """Samples as a MindSpore dataset, see `Source.dataset`; one thread feeds it."""
 
         def samples(number: int) -> Iterator[Sample]:
-            return self.read(later(number) if later and number else indices, on_bad_image)
+            if later and number:
+                return self.read(later(number), on_bad_image)
+            # MindSpore's Model begins further passes over a dataset that is made for one, and drops them.
+            return self.read(indices, on_bad_image, counted=number == 0)
 
         return stream(["image", "label"], samples, len(indices))
 
@@ -153,7 +158,9 @@ class ArraySource(StreamSource):
         super().__init__(origin, classes, labels)
         self._images = images
 
-    def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
+    def read(
+        self, indices: Indices, on_bad_image: BadImage = "fail", *, counted: bool = True
+    ) -> Iterator[Sample]:
         """Images of the given indices, in their order."""
         for index in indices:
             yield self._images[index], self.labels[index]
