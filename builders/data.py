@@ -37,6 +37,7 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
         num_parallel_workers=data.num_parallel_workers,
         num_samples=data.num_samples,
         num_classes=config.model.num_classes,
+        on_bad_image=data.on_bad_image,
         aug_repeats=config.policy.aug_repeats or 1,
         mixup=mix.mixup,
         cutmix=mix.cutmix,
@@ -59,6 +60,7 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
         size=runtime.size,
         num_parallel_workers=data.num_parallel_workers,
         num_classes=config.model.num_classes,
+        on_bad_image=data.on_bad_image,
     )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mindspore import Parameter, Tensor, nn
+from tqdm import tqdm
 
 from builders.data import build_validation_data
 from builders.network import normalized
@@ -38,7 +39,7 @@ def build_evaluation(
     runtime: Runtime,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> Callable[[], Evaluation | None]:
-    """A function that scores the network as it then is, and names an image that cannot be read.
+    """A function that scores the network as it then is, and names images that cannot be read.
 
     Its loss knows no label smoothing. Where it is asked to stop, it returns None.
     """
@@ -47,7 +48,7 @@ def build_evaluation(
     def run() -> Evaluation | None:
         batches = data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
         try:
-            return evaluate(
+            evaluation = evaluate(
                 step,
                 batches,
                 data.batch_size,
@@ -56,6 +57,9 @@ def build_evaluation(
             )
         except RuntimeError as error:
             raise data.explain(error) from error
+        if bad_images := data.bad_images():
+            tqdm.write(bad_images)
+        return evaluation
 
     return run
 
