@@ -140,6 +140,9 @@ class MnasNet(nn.Cell):
             at stride 2.
         sync_bn: Whether batch normalisation is over the batches of all processes.
 
+    Attributes:
+        in_channels: As given, like ``num_classes``, ``bn_eps`` and ``padding``.
+
     Inputs:
         Tensor of shape (N, in_channels, H, W), any H and W.
 
@@ -166,6 +169,8 @@ class MnasNet(nn.Cell):
         sync_bn: bool = False,
     ):
         super().__init__()
+        self.in_channels, self.num_classes = in_channels, num_classes
+        self.bn_eps, self.padding = bn_eps, padding
         _check_counts(in_channels=in_channels, num_classes=num_classes, stem_channels=stem_channels)
         _check_positive(width=width, bn_eps=bn_eps)
         _check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate, bn_momentum=bn_momentum)
