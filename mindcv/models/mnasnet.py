@@ -123,7 +123,8 @@ class MnasNet(nn.Cell):
     Weights start as in the TensorFlow original: convolutions from a normal distribution with standard
     deviation ``sqrt(2 / fan_out)``, where a depthwise kernel's ``fan_out`` is its area; the classifier
     from a uniform one within ``1 / sqrt(num_classes)``; biases 0, normalisations 1 and 0. The names of
-    the parameters are MindCV's, whose checkpoints fit.
+    the parameters are MindCV's, whose checkpoints fit. ``in_channels``, ``num_classes``, ``bn_eps`` and
+    ``padding`` are attributes too.
 
     Args:
         stages: The architecture.
@@ -139,9 +140,6 @@ class MnasNet(nn.Cell):
         padding: ``"symmetric"``, as in PyTorch and MindCV, or ``"same"``, as in TensorFlow; they differ
             at stride 2.
         sync_bn: Whether batch normalisation is over the batches of all processes.
-
-    Attributes:
-        in_channels: As given, like ``num_classes``, ``bn_eps`` and ``padding``.
 
     Inputs:
         Tensor of shape (N, in_channels, H, W), any H and W.

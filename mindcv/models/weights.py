@@ -97,9 +97,9 @@ def evaluation_options(network: nn.Cell) -> dict[str, Any]:
     Empty for a network that does not carry them, as `MnasNet` does.
     """
     eps, padding = getattr(network, "bn_eps", None), getattr(network, "padding", None)
-    if not isinstance(eps, float) or padding not in get_args(Padding):
+    if not isinstance(eps, (int, float)) or padding not in get_args(Padding):
         return {}
-    return {"bn_eps": eps, "padding": padding}
+    return {"bn_eps": float(eps), "padding": padding}
 
 
 def stated_options(file: WeightFile, options: Sequence[str] | None = None) -> dict[str, Any]:
