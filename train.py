@@ -13,7 +13,7 @@ def train(config: Config) -> None:
     data = builders.build_training_data(config, runtime)
     classes = data.source.classes
     network = builders.build_network(config, classes, runtime, is_training=True)
-    average = builders.build_average(config, classes, runtime)
+    average = builders.build_average(config, network, classes, runtime)
     learning_rates = builders.build_learning_rates(config, data.updates_per_epoch, runtime)
     optimizer = builders.build_optimizer(config, network, learning_rates)
     forward = builders.build_forward(config, network, classes)
@@ -21,7 +21,7 @@ def train(config: Config) -> None:
     stop = StopRequest(speaks=runtime.is_main)
     validate, validate_ema = builders.build_validations(config, network, average, runtime, stop)
     state = training_state(network, step)
-    checkpoints = builders.build_checkpoints(config, state, classes, runtime)
+    checkpoints = builders.build_checkpoints(config, network, state, classes, runtime)
     history = builders.build_history(config, runtime)
     trainer = Trainer(
         step,

@@ -19,6 +19,7 @@ from mindcv.engine import (
     evaluate,
 )
 from mindcv.loss import create_loss
+from mindcv.models.weights import evaluation_options
 from mindcv.runtime.session import Runtime
 
 __all__ = [
@@ -82,7 +83,11 @@ def build_validations(
 
 
 def build_checkpoints(
-    config: Config, state: Mapping[str, Parameter | Tensor], classes: Sequence[str], runtime: Runtime
+    config: Config,
+    network: nn.Cell,
+    state: Mapping[str, Parameter | Tensor],
+    classes: Sequence[str],
+    runtime: Runtime,
 ) -> CheckpointManager | None:
     """What saves the state of a training; one rank does."""
     if not runtime.is_main:
@@ -92,7 +97,7 @@ def build_checkpoints(
         checkpoint.ckpt_save_dir,
         config.model.model,
         state,
-        {"config": config.options(), "classes": list(classes)},
+        {"config": config.options(), "classes": list(classes), **evaluation_options(network)},
         interval=checkpoint.ckpt_save_interval,
         policy=checkpoint.ckpt_save_policy,
         keep=checkpoint.keep_checkpoint_max,

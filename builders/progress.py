@@ -5,7 +5,9 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from mindspore import Parameter, Tensor
 
 from config import Config
@@ -17,7 +19,7 @@ from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
 from mindcv.serialization import Checkpoint
 
-__all__ = ["build_progress", "build_rollback"]
+__all__ = ["build_progress", "build_rollback", "resumed_options"]
 
 logger = logging.getLogger("mindcv.build")
 
@@ -58,6 +60,27 @@ def build_progress(
             if changed:
                 logger.warning("goes on with other options: %s", changed)
     return _shared(place, state, runtime)
+
+
+def resumed_options(config: Config, runtime: Runtime) -> dict[str, Any]:
+    """How the network was built whose training goes on: ``bn_eps`` and ``padding``, where its file says so.
+
+    A run may have taken them from a file of weights, which the options of its continuation do not name.
+    Rank 0 reads, as for `build_progress`.
+    """
+    numbers = np.zeros(2)
+    if runtime.is_main:
+        resume, checkpoint = config.checkpoint.resume, config.checkpoint
+        found = (
+            find_state(checkpoint.ckpt_save_dir, config.model.model)
+            if resume == "auto"
+            else (Path(resume), read_state(resume))
+        )
+        metadata = {} if found is None else found[1].metadata
+        if "bn_eps" in metadata:
+            numbers[:] = metadata["bn_eps"], metadata["padding"] == "same"
+    eps, same = runtime.sum_over_ranks(numbers)
+    return {"bn_eps": float(eps), "padding": "same" if same else "symmetric"} if eps else {}
 
 
 def build_rollback(

@@ -26,6 +26,7 @@ MAY_IMPORT = {
 # What each program may import of ours.
 PROGRAMS = {
     "train": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
+    "convert": {"mindcv.models", "mindcv.runtime"},
     "validate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
     "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
     "tools.find_learning_rate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},

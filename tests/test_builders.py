@@ -82,7 +82,7 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     optimizer = builders.build_optimizer(config, net, [0.1])
     forward = builders.build_forward(config, net, "ab")
     step = builders.build_train_step(config, net, forward, optimizer, None, ALONE)
-    assert builders.build_checkpoints(config, training_state(net, step), ["a", "b"], other) is None
+    assert builders.build_checkpoints(config, net, training_state(net, step), ["a", "b"], other) is None
     assert builders.build_history(config, other) is None
     assert builders.build_statistics_exchange(config, net, None, ALONE) is None
 

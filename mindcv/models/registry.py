@@ -9,7 +9,8 @@ from typing import TypeVar, overload
 from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.models.weights import load_weights
+from mindcv.models.weight_files import read_weights
+from mindcv.models.weights import put_weights, stated_options
 
 __all__ = ["ModelEntry", "create_model", "find_model", "list_models", "register_model"]
 
@@ -161,7 +162,9 @@ def create_model(
         model_name: A registered name or alias, see `list_models`.
         num_classes: Number of logits.
         in_channels: Channels of the image.
-        checkpoint_path: Weights to load; empty for fresh ones.
+        checkpoint_path: File of weights to load, see `read_weights`; empty for fresh ones. Where ``bn_eps``
+            and ``padding`` are not given, they are the file's; where ``in_channels`` is not the file's 3, the
+            stem is converted.
         ema: Whether to load the moving average of the weights instead.
         new_classifier: Whether to leave out the file's classifier, which may be one of other classes.
         kwargs: The model's own options, such as ``drop_rate``; None means the model's default.
@@ -179,7 +182,10 @@ def create_model(
                 hint = did_you_mean(option, entry.options) or f"; it has {', '.join(entry.options)}"
                 raise UserError(f"model '{entry.name}' has no option '{option}'{hint}")
     given = {option: value for option, value in kwargs.items() if value is not None}
+    file = read_weights(checkpoint_path) if checkpoint_path else None
+    if file is not None:
+        given = {**stated_options(file, entry.options or ()), **given}
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
-    if checkpoint_path:
-        load_weights(network, checkpoint_path, ema=ema, new_classifier=new_classifier)
+    if file is not None:
+        put_weights(network, file, ema=ema, new_classifier=new_classifier)
     return network
