@@ -160,13 +160,14 @@ def _size(part: Path) -> int:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows no redirect from https to what is not encrypted."""
+    """Follows a redirect to http or https, and from https to https only."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
         if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
-            raise DownloadError(f"the server redirects from https to {newurl}, which is refused")
+            fp.close()
+            raise DownloadError(f"the server redirects to {newurl}, which is refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
