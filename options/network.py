@@ -51,7 +51,8 @@ class ModelConfig:
         check_numbers(self, "give a weight from 0 to 1", "bn_momentum", high=1)
         if self.pretrained and self.ckpt_path:
             raise ConfigError(
-                f"pretrained=True and ckpt_path={self.ckpt_path} both say what to start from: keep one"
+                f"pretrained=True and ckpt_path={self.ckpt_path} both say what to start from: keep one "
+                "(--pretrained false)"
             )
         if self.new_classifier and not (self.ckpt_path or self.pretrained):
             raise ConfigError("new_classifier=True leaves out that of a file: give ckpt_path or pretrained")

@@ -185,7 +185,7 @@ def test_no_option_takes_what_is_no_finite_number(value):
         ),
         (
             "pretrained: true\nckpt_path: a.ckpt",
-            "pretrained=True and ckpt_path=a.ckpt both say what to start from: keep one",
+            "pretrained=True and ckpt_path=a.ckpt both say what to start from: keep one (--pretrained false)",
         ),
         (
             "teacher: mnasnet_140",
