@@ -98,7 +98,8 @@ OTHER_DATA = MIXING | {
     *("source", "transform", "later_transforms", "is_training", "seed", "rank", "size", "num_classes"),
     *("aug_repeats", "accumulation", "teacher", "python_multiprocessing"),
 }
-OTHER_MODEL = {"num_classes", "in_channels", "new_classifier", "kwargs"}
+PYRAMID = {"features_only", "out_indices"}
+OTHER_MODEL = {"num_classes", "in_channels", "pretrained", "new_classifier", "kwargs", *PYRAMID}
 
 
 # Sections, and what takes their options as keywords; with it, what the program itself gives as keywords.
@@ -122,7 +123,7 @@ FACTORIES = {
     },
     MixConfig: {Pipeline: OTHER_BATCHES},
     ModelConfig: {
-        create_model: {"kwargs", "ema"},
+        create_model: {"kwargs", "ema", *PYRAMID},
         MnasNet: {"stages", "width", "stem_channels", "sync_bn"},
         freeze: {"network"},
     },

@@ -63,7 +63,7 @@ def put_weights(
         for name in left_out:
             found.pop(names[name], None)
             del wanted[name]
-        logger.info("%s: not loaded, and starting afresh: %s", path, ", ".join(left_out))
+        logger.info("%s: loaded but for %s, which start afresh", path, ", ".join(left_out))
     values = {name: found[names[name]] for name in wanted if names[name] in found}
     _convert_stem(network, path, values)
     known = {names[name]: parameter for name, parameter in wanted.items()}
