@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "errors": LEAVES,
     "serialization": LEAVES,
     "engine": LEAVES,
+    "export": LEAVES,
     **dict.fromkeys(FACTORIES, LEAVES),
 }
 
@@ -27,6 +28,7 @@ MAY_IMPORT = {
 PROGRAMS = {
     "train": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
     "validate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
+    "export": {"builders", "config", "mindcv.export", "mindcv.runtime", "mindcv.errors"},
     "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
     "tools.find_learning_rate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
 }

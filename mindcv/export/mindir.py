@@ -25,7 +25,7 @@ def export_mindir(
 ) -> float:
     """Write a network in evaluation as a MindIR file, if MindSpore computes the same from it.
 
-    The file takes images [N, C, H, W] of any N, H and W. A second file, see `metadata_path`, holds the metadata.
+    The file takes images [N, C, H, W] of any N, H and W; the metadata is in a file beside it.
 
     Args:
         network: What the file is to compute: the bare network or, for raw images, one that normalises first.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mindcv.errors import UserError
 from mindcv.export.files import finished_files
 from mindcv.export.verify import Expectation, ExportError
+from mindcv.runtime.onnx import open_onnx
 
-__all__ = ["METADATA", "OPSETS", "export_onnx", "open_session", "require_onnx", "session_logits"]
+__all__ = ["METADATA", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
 
 METADATA = "mindcv"  # key of the file's properties
 # From 13 on, weights can be quantised by channel; 21 is what ONNX Runtime 1.19 and ONNX 1.16 know.
@@ -33,8 +34,23 @@ def require_onnx() -> None:
         )
 
 
+def check_opset(opset: int) -> None:
+    """Refuse a version of ONNX's operators that the graph is not written in.
+
+    Raises:
+        UserError: If it is none of `OPSETS`.
+    """
+    if opset not in OPSETS:
+        raise UserError(f"opset={opset} is not written: give a number from {OPSETS[0]} to {OPSETS[-1]}")
+
+
 def export_onnx(
-    network: nn.Cell, path: str | Path, expectation: Expectation, *, metadata: Mapping[str, Any], opset: int = 20
+    network: nn.Cell,
+    path: str | Path,
+    expectation: Expectation,
+    *,
+    metadata: Mapping[str, Any],
+    opset: int = 20,
 ) -> float:
     """Write a network in evaluation as an ONNX file, if ONNX Runtime computes the same from it.
 
@@ -53,8 +69,7 @@ def export_onnx(
         ExportError: If the file is no valid ONNX model or its logits differ from the network's.
     """
     require_onnx()
-    if opset not in OPSETS:
-        raise UserError(f"opset={opset} is not written: give a number from {OPSETS[0]} to {OPSETS[-1]}")
+    check_opset(opset)
     import onnx
 
     from mindcv.export.onnx_graph import onnx_model
@@ -68,23 +83,7 @@ def export_onnx(
         raise ExportError(f"{path}: the exported network is no valid ONNX model ({error})") from None
     with finished_files(path) as (temporary,):
         temporary.write_bytes(model.SerializeToString())
-        return expectation.check(session_logits(open_session(temporary)), path)
-
-
-def open_session(path: Path) -> Any:
-    """A file, loaded into ONNX Runtime on the CPU, with its own default number of threads.
-
-    Raises:
-        ExportError: If ONNX Runtime cannot load it.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised, too
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions have no other class in common
-        raise ExportError(f"{path.name}: ONNX Runtime cannot load the exported network ({error})") from None
+        return expectation.check(session_logits(open_onnx(temporary)), path)
 
 
 def session_logits(session: Any) -> Callable[[NDArray], NDArray]:

@@ -24,9 +24,9 @@ INERT = ("Dropout", "DropPath")
 def onnx_model(network: nn.Cell, images: ImageFormat, opset: int) -> ModelProto:
     """The ONNX model of a network in evaluation.
 
-    Input ``images``: [N, C, H, W] with free N, H and W, float32 and normalised, or uint8 on the scale 0 to 255
-    where the format says so. Output ``logits``: float32 [N, num_classes]. Nodes and constants are named like
-    the network's cells and parameters.
+    Input ``images``: [N, C, H, W] with free N, H and W, float32 and normalised, or uint8 on the scale 0 to
+    255 where the format says so. Output ``logits``: float32 [N, num_classes]. Nodes and constants are named
+    like the network's cells and parameters.
 
     Args:
         network: A network of `features`, which end in a global average, and a `classifier`.
@@ -38,7 +38,9 @@ def onnx_model(network: nn.Cell, images: ImageFormat, opset: int) -> ModelProto:
     """
     for part in ("features", "classifier"):
         if not isinstance(getattr(network, part, None), nn.Cell):
-            raise UserError(f"{type(network).__name__} has no cell '{part}', and only such networks are exported")
+            raise UserError(
+                f"{type(network).__name__} has no cell '{part}', and only such networks are exported"
+            )
     graph = _Graph()
     x = graph.normalized(images) if images.uint8_input else INPUT
     x = graph.sequence(network.features, x, "features", std=images.std if images.uint8_input else None)

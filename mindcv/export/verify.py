@@ -1,6 +1,6 @@
 """Whether an exported file computes what the network computes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from mindcv.errors import UserError
 from mindcv.export.images import ImageFormat, Pixels
 
-__all__ = ["TOLERANCE", "ExportError", "Expectation", "expect"]
+__all__ = ["TOLERANCE", "Expectation", "ExportError", "expect"]
 
 TOLERANCE = 1e-4  # of the logits, relative to the larger of 1 and the largest logit
 BATCHES = (1, 3)  # of random images
 
 
 class ExportError(UserError):
-    """An exported file does not compute what its network computes; the file is not kept."""
+    """An exported file does not compute what its network computes; the file is not kept.
+
+    It is no mistake of the user's, who gets status 1.
+    """
+
+    status = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,10 @@ class Expectation:
     images: ImageFormat
     batches: list[Pixels]
     logits: list[NDArray[np.float32]]
+
+    def __str__(self) -> str:
+        sizes = [len(batch) for batch in self.batches]
+        return f"{sum(sizes)} images in batches of {', '.join(map(str, sizes))}"
 
     def check(self, run: Callable[[NDArray], NDArray], path: Path) -> float:
         """Run an exported file on the images.
@@ -66,15 +75,18 @@ class Expectation:
         return worst
 
 
-def expect(network: nn.Cell, images: ImageFormat, further: Iterable[Pixels] = ()) -> Expectation:
-    """Let a network classify random images in batches of 1 and 3, and others.
+def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None) -> Expectation:
+    """Let a network classify random images, for files to be checked in batches of 1 and 3, and others.
 
     Args:
         network: The bare network, which takes normalised images; it is left in evaluation mode.
         images: Their format.
-        further: Further batches of images, for example photographs.
+        further: A further batch of images of its size, for example photographs.
     """
     network.set_train(False)
-    batches = [images.random(batch, seed=batch) for batch in BATCHES] + list(further)
-    logits = [network(Tensor(images.normalized(batch))).asnumpy() for batch in batches]
-    return Expectation(images=images, batches=batches, logits=logits)
+    batches = [images.random(batch, seed=batch) for batch in BATCHES]
+    batches += [] if further is None else [further]
+    # All at once, so that a graph is compiled for one shape: in evaluation an image knows no other.
+    logits = network(Tensor(images.normalized(np.concatenate(batches)))).asnumpy()
+    ends = np.cumsum([len(batch) for batch in batches])[:-1]
+    return Expectation(images=images, batches=batches, logits=np.split(logits, ends))
