@@ -25,10 +25,10 @@ CLASSES, SIZE = 7, 64
 MEAN, STD = [120.0, 110.0, 100.0], [60.0, 55.0, 50.0]
 
 
-def random_network(name: str = "mnasnet_small", **options) -> nn.Cell:
+def random_network(name: str = "mnasnet_small", *, classes: int = CLASSES, **options) -> nn.Cell:
     """A network whose batch normalisation has random statistics, scales and shifts."""
     ms.set_seed(3)
-    network = create_model(name, CLASSES, **options)
+    network = create_model(name, classes, **options)
     rng = np.random.default_rng(3)
     for parameter in network.get_parameters():
         kind = parameter.name.rpartition(".")[2]

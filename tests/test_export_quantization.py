@@ -121,7 +121,7 @@ def test_the_table_and_the_report_hold_what_was_measured(tmp_path):
 
 @pytest.mark.slow
 def test_real_accuracy_survives_on_digits(tmp_path):
-    """Two minutes: after fewer epochs the statistics of batch normalisation, and so the accuracy, lag behind."""
+    """Two minutes: after fewer epochs batch normalisation's statistics lag behind, and with them accuracy."""
 
     def run(program, *arguments):
         environment = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "PYTHONPATH")}
