@@ -12,7 +12,8 @@ def train(config: Config) -> None:
     runtime = builders.start_runtime(config)
     data = builders.build_training_data(config, runtime)
     classes = data.source.classes
-    network = builders.build_network(config, classes, runtime, is_training=True)
+    resumed = builders.find_resumed(config, runtime)
+    network = builders.build_network(config, classes, runtime, is_training=True, resumed=resumed)
     average = builders.build_average(config, network, classes, runtime)
     learning_rates = builders.build_learning_rates(config, data.updates_per_epoch, runtime)
     optimizer = builders.build_optimizer(config, network, learning_rates)
@@ -39,7 +40,8 @@ def train(config: Config) -> None:
         log_interval=config.system.log_interval,
         sink=config.system.dataset_sink_mode and runtime.supports_sink,
     )
-    trainer.fit(builders.build_progress(config, state, data.steps_per_epoch, checkpoints, history, runtime))
+    steps = data.steps_per_epoch
+    trainer.fit(builders.build_progress(config, resumed, state, steps, checkpoints, history, runtime))
     if history is not None:
         print(history.summary())
 

@@ -15,7 +15,14 @@ from mindcv.data import (
 )
 from mindcv.runtime.session import Runtime
 
-__all__ = ["build_training_data", "build_validation_data", "channel_scale", "count_classes"]
+__all__ = [
+    "build_some_images",
+    "build_training_data",
+    "build_validation_data",
+    "channel_scale",
+    "count_classes",
+    "evaluation_size",
+]
 
 
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
@@ -51,10 +58,10 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
 
 def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
     """The validation images as batches of this rank; over all ranks each image comes once."""
-    data, augment = config.data, config.augment
+    data = config.data
     return Pipeline(
         source=_source(config, data.val_split),
-        transform=_transforms(config, augment.val_image_resize or augment.image_resize, is_training=False),
+        transform=_transforms(config, evaluation_size(config), is_training=False),
         batch_size=data.batch_size,
         rank=runtime.rank,
         size=runtime.size,
@@ -62,6 +69,25 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
         num_classes=config.model.num_classes,
         on_bad_image=data.on_bad_image,
     )
+
+
+def build_some_images(config: Config, split: str, count: int) -> Pipeline:
+    """So many images of a split as an evaluation sees them, from all over it; fewer if it has no more."""
+    source = _source(config, split)
+    step = max(1, len(source) // count)
+    return Pipeline(
+        source=source,
+        transform=_transforms(config, evaluation_size(config), is_training=False),
+        batch_size=min(count, config.data.batch_size),
+        size=step,  # every step-th image: a folder's are in the order of its classes
+        num_samples=step * count,
+        num_parallel_workers=config.data.num_parallel_workers,
+    )
+
+
+def evaluation_size(config: Config) -> int:
+    """Height and width of the images of an evaluation, in pixels."""
+    return config.augment.val_image_resize or config.augment.image_resize
 
 
 def _source(config: Config, split: str) -> Source:

@@ -6,7 +6,7 @@ from typing import Any
 from mindspore import nn
 
 from builders.data import channel_scale, count_classes
-from builders.progress import goes_on, resumed_options
+from builders.progress import Found, resumed_options
 from config import Config
 from mindcv.engine import (
     DistillationLoss,
@@ -27,19 +27,30 @@ __all__ = ["build_average", "build_forward", "build_network", "normalized"]
 
 
 def build_network(
-    config: Config, classes: Sequence[str], runtime: Runtime, *, is_training: bool = False
+    config: Config,
+    classes: Sequence[str],
+    runtime: Runtime,
+    *,
+    is_training: bool = False,
+    resumed: Found | None = None,
 ) -> nn.Cell:
     """The bare network, with the weights of `ckpt_path` or the published ones where the options say so.
 
     For a validation with `ema` these are the moving average's.
+
+    Args:
+        config: Options.
+        classes: Names of the dataset's classes.
+        runtime: This process.
+        is_training: Whether it is to be trained.
+        resumed: What its training goes on with, from `find_resumed`; then it has all the weights.
     """
-    resumed = is_training and bool(config.checkpoint.resume)
     network = _network(
         config,
         classes,
         runtime,
-        resumed_options(config, runtime) if resumed else {},
-        pretrained=_from_published(config, classes, runtime, is_training=is_training),
+        resumed_options(resumed, runtime) if is_training and config.checkpoint.resume else {},
+        pretrained=resumed is None and _from_published(config, classes, runtime, is_training=is_training),
         checkpoint_path=config.model.ckpt_path,
         ema=config.ema.ema and not is_training,
         new_classifier=config.model.new_classifier and is_training,
@@ -58,7 +69,7 @@ def _from_published(config: Config, classes: Sequence[str], runtime: Runtime, *,
         return False
     if is_training:
         # All ranks begin with rank 0's values, see `build_train_step`.
-        return runtime.is_main and not goes_on(config)
+        return runtime.is_main
     found = count_classes(config, classes)
     if found != CLASSES:
         raise UserError(

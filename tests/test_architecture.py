@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "errors": LEAVES,
     "serialization": LEAVES,
     "engine": LEAVES,
+    "export": LEAVES,
     **dict.fromkeys(FACTORIES, LEAVES),
 }
 
@@ -29,6 +30,7 @@ PROGRAMS = {
     "train": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
     "convert": {"mindcv.models", "mindcv.runtime"},
     "validate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
+    "export": {"builders", "config", "mindcv.export", "mindcv.runtime", "mindcv.errors"},
     "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
     "tools.find_learning_rate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
 }
