@@ -19,7 +19,10 @@ def _pynative():
 
 @pytest.mark.parametrize(
     ("name", "padding", "uint8_input"),
-    [("semnasnet_075", "symmetric", False), ("mnasnet_small", "same", True)],
+    [
+        pytest.param("semnasnet_075", "symmetric", False, marks=pytest.mark.slow),
+        ("mnasnet_small", "same", True),
+    ],
 )
 def test_a_file_gives_the_networks_logits_of_any_batch_and_size(name, padding, uint8_input, tmp_path):
     network = random_network(name, padding=padding, drop_rate=0.3)

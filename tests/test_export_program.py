@@ -100,19 +100,11 @@ def test_a_checkpoint_becomes_a_mindir_file_with_its_description(folder):
     assert (described["model"], described["input"]["type"]) == ("mnasnet_small", "uint8")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [
-        (("--output", "a.pb"), "output=a.pb does not end in .onnx, as its format's files do: rename it"),
-        (
-            ("--output", "a.onnx", "--ckpt_path", "no.ckpt"),
-            "no.ckpt: no such checkpoint: check the path",
-        ),
-    ],
-)
-def test_a_mistake_is_one_line_and_status_2(arguments, error, tmp_path):
-    done = run(tmp_path, ROOT / "export.py", "--format", "onnx", *arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {error}\n")
+def test_a_mistake_is_one_line_and_status_2(folder, tmp_path):
+    arguments = ("--format", "onnx", "--output", "a.pb", "--ckpt_path", folder / "net.ckpt")
+    done = run(tmp_path, ROOT / "export.py", *arguments)
+    error = "error: output=a.pb does not end in .onnx, as its format's files do: rename it\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
     assert list(tmp_path.iterdir()) == []
 
 
