@@ -1,4 +1,4 @@
-"""The epsilon of batch normalisation belongs to the weights: it is taken from the file, or folded into gamma."""
+"""The epsilon of batch normalisation belongs to the weights: taken from the file, or folded into gamma."""
 
 import logging
 
@@ -45,7 +45,9 @@ def test_folding_changes_no_result_of_a_normalisation(variance, gamma, old, new)
 
 def test_a_variance_below_zero_is_no_statistic():
     tensors = {"n.gamma": np.ones(1, np.float32), "n.moving_variance": np.array([-1e-6], np.float32)}
-    with pytest.raises(UserError, match=r"^'n\.moving_variance' holds a variance below zero: use another file$"):
+    with pytest.raises(
+        UserError, match=r"^'n\.moving_variance' holds a variance below zero: use another file$"
+    ):
         fold_eps(tensors, 1e-3, 1e-5)
 
 
@@ -107,8 +109,16 @@ def test_the_same_epsilon_changes_no_bit(tmp_path):
 @pytest.mark.parametrize(
     ("metadata", "options", "fault"),
     [
-        ({"padding": "same"}, {"padding": "symmetric"}, "made for padding=same, and the network has symmetric: "),
-        ({}, {"padding": "same"}, "made for padding=symmetric, and the network has same: build it with symmetric"),
+        (
+            {"padding": "same"},
+            {"padding": "symmetric"},
+            "made for padding=same, and the network has symmetric: ",
+        ),
+        (
+            {},
+            {"padding": "same"},
+            "made for padding=symmetric, and the network has same: build it with symmetric",
+        ),
         ({"padding": "full"}, {}, "says padding='full', which is unknown: use another file"),
         ({"bn_eps": "tiny"}, {}, "says bn_eps='tiny', which is no positive number: use another file"),
         ({"bn_eps": 0}, {}, "says bn_eps=0, which is no positive number: use another file"),
