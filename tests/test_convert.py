@@ -36,7 +36,7 @@ def checkpoint(tmp_path_factory) -> Path:
     weights, average = ours(MODEL, 1).parameters_dict(), ours(MODEL, 2).parameters_dict()
     tensors = {**weights, **{f"ema.{n}": ms.Tensor(p) for n, p in average.items()}}
     tensors |= {
-        "optimizer.moments.classifier.bias": ms.Tensor(np.ones(3, np.float32)),
+        "optimizer.moments.a": ms.Tensor([1.0]),
         "step.count": ms.Tensor(7),
     }
     config = {"model": MODEL, "bn_eps": None, "ema": True, "num_classes": None}
@@ -69,7 +69,8 @@ def test_the_program_says_in_one_line_what_it_wrote(tmp_path, checkpoint):
     sha256 = hashlib.sha256(out.read_bytes()).hexdigest()
     count = len(fresh("timm", MODEL).state_dict())
     assert ran.stdout == (
-        f"{out}: {MODEL} in timm's names, {count} tensors, bn_eps=1e-05, padding=symmetric, SHA-256 {sha256[:8]}\n"
+        f"{out}: {MODEL} in timm's names, {count} tensors, bn_eps=1e-05, padding=symmetric, "
+        f"SHA-256 {sha256[:8]}\n"
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     network = fresh("timm", MODEL)

@@ -236,8 +236,8 @@ def test_an_old_torch_whose_loader_can_be_tricked_reads_nothing(tmp_path, monkey
     torch.save(STATE, path)
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     assert message(path) == (
-        f"{path}: torch 2.5.1+cpu can be made to run a file's code (CVE-2025-32434): pip install 'torch>=2.6', "
-        "or take a .safetensors file"
+        f"{path}: torch 2.5.1+cpu can be made to run a file's code (CVE-2025-32434): "
+        "pip install 'torch>=2.6', or take a .safetensors file"
     )
 
 
@@ -260,6 +260,6 @@ def test_without_torch_safetensors_are_read_and_pytorch_files_name_what_to_insta
     )
     assert ran.stdout.splitlines() == [
         "{'a': array([1., 1., 1.], dtype=float32)}",
-        f"{files[1]}: a PyTorch file needs torch, which is not installed: pip install 'torch>=2.6', or take a "
-        ".safetensors file",
+        f"{files[1]}: a PyTorch file needs torch, which is not installed: pip install 'torch>=2.6', "
+        "or take a .safetensors file",
     ]

@@ -166,9 +166,9 @@ def test_values_take_the_type_of_the_parameter(path):
         (Net(channels=1), "'conv.weight' has shape (4, 2, 1, 1), and (4, 1, 1, 1) in the network"),
         (
             nn.SequentialCell(nn.Dense(4, 3)),
-            "holds no '0.weight', '0.bias', which the network has; "
-            "holds 'conv.weight', 'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', 'classifier.weight', 'classifier.bias', "
-            "which the network has not",
+            "holds no '0.weight', '0.bias', which the network has; holds 'conv.weight', "
+            "'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', 'classifier.weight', "
+            "'classifier.bias', which the network has not",
         ),
         (
             nn.CellDict({"conv": nn.Conv2d(2, 4, 1)}),
