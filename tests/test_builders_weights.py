@@ -1,4 +1,4 @@
-"""Training, validation and teachers with weights from elsewhere: the epsilon of the file is in all that is built."""
+"""Training, validation and teachers with weights from elsewhere have the epsilon that these were made with."""
 
 import logging
 import subprocess
@@ -75,6 +75,7 @@ class StopAt:
         return self.look <= 0
 
 
+@pytest.mark.slow
 def test_a_run_from_weights_of_timm_goes_on_with_their_epsilon_and_ends_with_the_same_bits(
     photos, weights, tmp_path, monkeypatch
 ):

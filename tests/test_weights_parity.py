@@ -49,6 +49,8 @@ def save(network: torch.nn.Module, path: Path) -> Path:
 
 def load(library: str, model: str, path: Path, **options) -> torch.nn.Module:
     """Read a file into a network of a library, with the lines of docs/weights.md."""
+    if library == "timm":
+        return fresh(library, model, checkpoint_path=str(path), **options)  # loads with strict=True
     network = fresh(library, model, **options)
     if path.suffix == ".safetensors":
         state = OrderedDict(safetensors.torch.load_file(path))
