@@ -1,4 +1,4 @@
-"""Training, validation and teachers with weights from elsewhere have the epsilon that these were made with."""
+"""Training, validation and teachers with weights from elsewhere have the epsilon these were made with."""
 
 import logging
 import subprocess
