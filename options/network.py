@@ -20,7 +20,7 @@ class ModelConfig:
         drop_path_rate: Stochastic depth of the last block; by default the model's.
         bn_eps: Batch normalisation's epsilon; by default that of the weights in ckpt_path, else 1e-3.
         bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
-        padding: symmetric as in PyTorch, or same as in TensorFlow; by default that of ckpt_path, else symmetric.
+        padding: symmetric as in PyTorch, or same as in TensorFlow; by default ckpt_path's, else symmetric.
         ckpt_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.
         new_classifier: Leave out the classifier in ckpt_path when training starts: it may be one of other
             classes.
