@@ -46,7 +46,9 @@ def random_values(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str,
     return {n: v if v.dtype == np.int64 else v.astype(np.float32) for n, v in values.items()}
 
 
-def peer(library: str, model: str, seed: int = 0, classes: int = CLASSES, **options: Any) -> torch.nn.Module:
+def peer(
+    library: str, model: str, seed: int = 0, classes: int = CLASSES, size: int = 64, **options: Any
+) -> torch.nn.Module:
     """A network of another library in evaluation, with random weights and logits of about 1."""
     network = fresh(library, model, classes, **options)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -54,7 +56,7 @@ def peer(library: str, model: str, seed: int = 0, classes: int = CLASSES, **opti
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             tensor.copy_(torch.tensor(values[name]))
-    scale = float(np.abs(logits_of(network, images(64, options.get("in_chans", 3)))).mean())
+    scale = float(np.abs(logits_of(network, images(size, options.get("in_chans", 3)))).mean())
     with torch.no_grad():
         for parameter in network.classifier.parameters():
             parameter /= scale

@@ -1,4 +1,4 @@
-"""The epsilon of batch normalisation belongs to the weights: it is taken from the file, or folded into gamma."""
+"""The epsilon of batch normalisation belongs to the weights: taken from the file, or folded into gamma."""
 
 import logging
 

@@ -1,5 +1,6 @@
 """Weights from a file into a network: all of them, in place, or an explanation."""
 
+import logging
 from pathlib import Path
 
 import mindspore as ms
@@ -9,10 +10,12 @@ from mindspore import Parameter, Tensor, nn
 
 from mindcv.engine import Ema, LossScale, NetworkWithLoss, TrainStep, follow, training_state
 from mindcv.errors import UserError
+from mindcv.models import create_model
 from mindcv.models.weights import load_weights
 from mindcv.serialization import write_checkpoint
 
 REMEDY = "choose the model, num_classes and in_channels that the file was made with"
+NEW = "choose the num_classes that the file was made with, or train with new_classifier=True"
 
 
 @pytest.fixture(autouse=True)
@@ -155,18 +158,65 @@ def test_values_take_the_type_of_the_parameter(path):
 @pytest.mark.parametrize(
     ("network", "difference"),
     [
-        (Net(classes=5), "'classifier.weight' has shape (3, 4), and (5, 4) in the network"),
+        (
+            Net(classes=5),
+            "'classifier.weight' has shape (3, 4), and (5, 4) in the network; "
+            "'classifier.bias' has shape (3,), and (5,) in the network",
+        ),
         (Net(channels=1), "'conv.weight' has shape (4, 2, 1, 1), and (4, 1, 1, 1) in the network"),
-        (nn.SequentialCell(nn.Dense(4, 3)), "holds no '0.weight', which the network has"),
-        (nn.CellDict({"conv": nn.Conv2d(2, 4, 1)}), "holds 'norm.moving_mean', which the network has not"),
+        (
+            nn.SequentialCell(nn.Dense(4, 3)),
+            "holds no '0.weight', '0.bias', which the network has; holds 'conv.weight', "
+            "'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', 'classifier.weight', "
+            "'classifier.bias', which the network has not",
+        ),
+        (
+            nn.CellDict({"conv": nn.Conv2d(2, 4, 1)}),
+            "holds 'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', "
+            "'classifier.weight', 'classifier.bias', which the network has not",
+        ),
     ],
     ids=["classes", "channels", "missing", "surplus"],
 )
-def test_a_file_that_does_not_fit_changes_nothing_and_the_first_difference_is_named(
-    path, network, difference
-):
+def test_a_file_that_does_not_fit_changes_nothing_and_the_differences_are_listed(path, network, difference):
     write_checkpoint(path, Net().parameters_dict(), {})
-    assert message(network, path) == f"{path}: {difference}: {REMEDY}"
+    remedy = NEW if "(5, 4)" in difference else REMEDY
+    assert message(network, path) == f"{path}: {difference}: {remedy}"
+
+
+def test_very_many_differences_are_listed_in_part_and_counted(path):
+    write_checkpoint(path, create_model("mnasnet_050", 3).parameters_dict(), {})
+    text = message(create_model("mnasnet_075", 3), path)
+    assert text.startswith(
+        f"{path}: 'features.0.weight' has shape (16, 3, 3, 3), and (24, 3, 3, 3) in the network"
+    )
+    assert text.endswith(f" and 252 more: {REMEDY}")
+    assert len(text) < 800
+
+
+def test_whole_numbers_are_no_weights(path):
+    records = [{"name": p.name, "data": p} for p in Net().get_parameters() if p.name != "norm.gamma"]
+    ms.save_checkpoint([*records, {"name": "norm.gamma", "data": Tensor([1, 2, 3, 4], ms.int8)}], str(path))
+    assert message(Net(), path) == f"{path}: 'norm.gamma' holds no floats: {REMEDY}"
+
+
+def test_parameters_that_a_new_classifier_leaves_out_are_named(path, caplog):
+    write_checkpoint(path, Net(classes=5).parameters_dict(), {})
+    with caplog.at_level(logging.INFO, "mindcv"):
+        load_weights(Net(), path, new_classifier=True)
+    assert caplog.messages == [f"{path}: not loaded, and starting afresh: classifier.weight, classifier.bias"]
+
+
+@pytest.mark.parametrize(("channels", "text"), [(1, "1"), (4, "4")])
+def test_a_stem_for_colours_is_converted_and_the_log_says_so(path, caplog, channels, text):
+    write_checkpoint(path, create_model("mnasnet_small", 3).parameters_dict(), {})
+    with caplog.at_level(logging.INFO, "mindcv"):
+        network = create_model("mnasnet_small", 3, in_channels=channels, checkpoint_path=str(path))
+    assert caplog.messages == [f"{path}: its stem is for 3 channels, and is converted for {text}"]
+    assert network.features[0].weight.shape == (8, channels, 3, 3)
+    write_checkpoint(path, network.parameters_dict(), {})
+    shapes = f"'features.0.weight' has shape (8, {channels}, 3, 3), and (8, 3, 3, 3) in the network"
+    assert message(create_model("mnasnet_small", 3), path) == f"{path}: {shapes}: {REMEDY}"
 
 
 def test_a_file_that_cannot_be_read_changes_nothing(path):

@@ -19,7 +19,7 @@ from mindcv.data.integrity import fault_of
 from mindcv.data.sources import BadImage, Sample, StreamSource
 from mindcv.errors import UserError
 
-__all__ = ["FolderSource", "class_index"]
+__all__ = ["EXTENSIONS", "FolderSource", "class_index", "read_file"]
 
 logger = logging.getLogger("mindcv.data")
 
@@ -133,7 +133,7 @@ class FolderSource(StreamSource):
             return self._failure or f"data_dir={self.origin} has vanished: is its disk still mounted?"
         faults = {}
         for index in dict.fromkeys(map(int, list(self._last_read))):
-            data, fault = _read_file(self.path(index))
+            data, fault = read_file(self.path(index))
             if index not in self._known_bad and (fault or not _decodes(data)):
                 faults[self.path(index)] = fault
         return _advice(faults) if faults else ""
@@ -163,7 +163,7 @@ class FolderSource(StreamSource):
     def _read_place(self, indices: NDArray[np.int64], place: int, on_bad_image: BadImage) -> Sample:
         """The sample of a place in the order: another one, which follows from the order, if it is bad."""
         index = int(indices[place])
-        data, fault = _read_file(self.path(index))
+        data, fault = read_file(self.path(index))
         if not fault:
             return data, self.labels[index]
         if on_bad_image == "fail" or self._has_vanished():
@@ -174,7 +174,7 @@ class FolderSource(StreamSource):
             return BLANK, np.int32(-1)
         for other in self._others(indices, place, on_bad_image):
             self._last_read.append(np.int64(other))
-            data, fault = _read_file(self.path(other))
+            data, fault = read_file(self.path(other))
             if not fault:
                 return data, self.labels[other]
             self._known_bad.add(other)
@@ -210,7 +210,7 @@ def _advice(faults: dict[str, str]) -> str:
     return what + option
 
 
-def _read_file(path: str) -> tuple[NDArray[np.uint8], str]:
+def read_file(path: str) -> tuple[NDArray[np.uint8], str]:
     """Content of a file, and what is wrong with it, in words that follow its name."""
     try:
         data = np.fromfile(path, np.uint8)

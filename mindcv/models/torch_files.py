@@ -137,10 +137,14 @@ def _load(torch: ModuleType, path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"holds {named[1]}" if named else "is no mere file of weights"
+        if named is None:
+            raise UserError(
+                f"{path}: no file of mere weights, or a damaged one; not loaded, because it could run code: "
+                "check the file"
+            ) from None
         raise UserError(
-            f"{path}: is not loaded, because it {what} and could run code: save its state_dict() alone, "
-            "or as .safetensors"
+            f"{path}: is not loaded, because it holds {named[1]} and could run code: "
+            "save its state_dict() alone, or as .safetensors"
         ) from None
     except Exception:  # damaged bytes raise what they like
         raise _damaged(path) from None

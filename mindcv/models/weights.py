@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 COLOURS = 3
 LISTED = 12
+SHAPES_LISTED = 4
 
 
 def load_weights(
@@ -215,7 +216,7 @@ def _check_match(
             f"'{names[n]}' has shape {values[n].shape}, and {tuple(wanted[n].shape)} in the network"
             for n in misshapen
         ]
-        differences.append(_list(shapes, "; "))
+        differences.append(_list(shapes, "; ", SHAPES_LISTED))
     if integers:
         differences.append(f"{_list(repr(names[n]) for n in integers)} holds no floats")
     if surplus:
@@ -228,8 +229,8 @@ def _check_match(
     raise UserError(f"{path}: {'; '.join(differences)}: {remedy}")
 
 
-def _list(items: Iterable[str], separator: str = ", ") -> str:
+def _list(items: Iterable[str], separator: str = ", ", listed: int = LISTED) -> str:
     """All items, or the first of very many and how many more there are."""
     items = list(items)
-    more = len(items) - LISTED
-    return separator.join(items) if more <= 0 else f"{separator.join(items[:LISTED])} and {more} more"
+    more = len(items) - listed
+    return separator.join(items) if more <= 0 else f"{separator.join(items[:listed])} and {more} more"

@@ -38,10 +38,10 @@ def open_onnx(path: str | Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no other class in common
-        raise UserError(f"{path}: cannot be loaded ({onnx_reason(error, path)}): check the file") from None
+        raise UserError(f"{path}: cannot be loaded ({_reason(error, path)}): check the file") from None
 
 
-def onnx_reason(error: Exception, path: Path) -> str:
+def _reason(error: Exception, path: Path) -> str:
     """What ONNX Runtime says, without its code and the file's name in front."""
     text = str(error).split(" : ", 3)[-1].removeprefix(f"Load model from {path} failed:")
     return text.strip().rstrip(".")
