@@ -1,7 +1,8 @@
 """One typed, frozen `Config` from one YAML file and the command line.
 
-Later wins: the defaults in `options`, then the YAML file, then the command line. Keys are flat and named
-as in MindCV. Whatever is wrong ends in a `ConfigError`, one line that names file, key, value and remedy.
+Later wins: the defaults in `options`, then what a checkpoint has kept of them, then the YAML file, then the
+command line. Keys are flat and named as in MindCV. Whatever is wrong ends in a `ConfigError`, one line that
+names file, key, value and remedy.
 """
 
 import argparse
@@ -13,14 +14,14 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from time import sleep
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
 from options import OPTION_TYPES, SECTIONS, Config, ConfigError
 from yaml_file import dump_mapping, load_mapping, translate_mindcv
 
-__all__ = ["Config", "ConfigError", "load_config", "parse_args"]
+__all__ = ["Config", "ConfigError", "given_option", "load_config", "parse_args", "refuse"]
 
 # What users of other toolkits write, where spelling alone would not lead to our name.
 SYNONYMS = {
@@ -40,21 +41,33 @@ SYNONYMS = {
 }
 
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
+def parse_args(
+    argv: Sequence[str] | None = None,
+    stored: Mapping[str, Any] | None = None,
+    *,
+    stored_in: str = "checkpoint",
+) -> Config:
     """Read the options of a program; print in one line what is wrong with them, and exit with status 2.
 
     Args:
         argv: Command line without the program's name; by default this process's own.
+        stored: Options that a file has kept, see `load_config`.
+        stored_in: That file.
     """
     try:
-        return load_config(sys.argv[1:] if argv is None else argv)
+        return load_config(sys.argv[1:] if argv is None else argv, stored, stored_in=stored_in)
     except ConfigError as error:
-        if _is_first_process():
-            print(f"error: {error}", file=sys.stderr)
-        else:
-            # If this one ended first, mpirun could end the first process before it has spoken.
-            sleep(2)
-        raise SystemExit(2) from None
+        refuse(str(error))
+
+
+def refuse(message: str) -> NoReturn:
+    """Print what is wrong with a program's options, once for all processes, and exit with status 2."""
+    if _is_first_process():
+        print(f"error: {message}", file=sys.stderr)
+    else:
+        # If this one ended first, mpirun could end the first process before it has spoken.
+        sleep(2)
+    raise SystemExit(2)
 
 
 def _is_first_process() -> bool:
@@ -63,34 +76,67 @@ def _is_first_process() -> bool:
     return next((rank for rank in ranks if rank), "0") == "0"
 
 
-def load_config(argv: Sequence[str]) -> Config:
+def load_config(
+    argv: Sequence[str], stored: Mapping[str, Any] | None = None, *, stored_in: str = "checkpoint"
+) -> Config:
     """Read the options of a program.
 
     Args:
         argv: Command line without the program's name, such as ``["-c", "recipe.yaml", "--lr", "0.1"]``.
+        stored: Flat options that a file has kept, as from `Config.options`: they win over the defaults, and
+            the YAML file and the command line over them.
+        stored_in: That file, for messages.
 
     Raises:
-        ConfigError: If the YAML file or the command line is wrong; one line says how.
+        ConfigError: If the stored options, the YAML file or the command line are wrong; one line says how.
     """
-    parser = _parser()
-    arguments = _spell_out_flags(argv)
-    path = _config_path(arguments)
-    from_file: dict[str, Any] = {}
-    if path is not None:
-        with _blaming(path):
-            from_file = _from_file(parser, path)
-        parser.set_defaults(from_file)
-    with _blaming("command line"):
-        options = _from_command_line(parser, arguments)
-    config = _combined(options, from_file, path)
+    layers, arguments = _layers(argv, stored or {}, stored_in)
+    config = _combined(layers)
     if "--print_config" in arguments:
         print(dump_mapping(config.options()), end="")
         raise SystemExit(0)
     return config
 
 
-def _from_file(parser: ArgumentParser, path: str) -> dict[str, Any]:
-    options = translate_mindcv(load_mapping(path))
+def given_option(argv: Sequence[str], name: str) -> Any:
+    """The value of one option, before a checkpoint that it may name has been asked for the others.
+
+    Raises:
+        ConfigError: If the YAML file or the command line is wrong; whether the options fit together is not
+            looked at.
+    """
+    layers, _ = _layers(argv, {}, "")
+    return layers[-1][1][name]
+
+
+def _layers(
+    argv: Sequence[str], stored: Mapping[str, Any], stored_in: str
+) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
+    """Options with where they come from, each layer with those below it; and the spelt-out command line."""
+    parser = _parser()
+    arguments = _spell_out_flags(argv)
+    path = _config_path(arguments)
+    from_checkpoint: dict[str, Any] = {}
+    if stored:
+        with _blaming(stored_in):
+            from_checkpoint = _from_mapping(parser, stored)
+        parser.set_defaults(from_checkpoint)
+    from_file: dict[str, Any] = {}
+    if path is not None:
+        with _blaming(path):
+            from_file = _from_mapping(parser, translate_mindcv(load_mapping(path)))
+        parser.set_defaults(from_file)
+    with _blaming("command line"):
+        options = _from_command_line(parser, arguments)
+    layers = [
+        (stored_in, from_checkpoint),
+        (path or stored_in, {**from_checkpoint, **from_file}),
+        ("command line", options),
+    ]
+    return layers, arguments
+
+
+def _from_mapping(parser: ArgumentParser, options: Mapping[str, Any]) -> dict[str, Any]:
     _check_names(options)
     parsed = vars(_parse(parser.parse_object, _checked(options)))
     return {key: parsed[key] for key in options}
@@ -102,18 +148,20 @@ def _from_command_line(parser: ArgumentParser, arguments: Sequence[str]) -> Mapp
     return _checked(vars(_parse(parser.parse_args, [a for a in arguments if a != "--print_config"])))
 
 
-def _combined(options: Mapping[str, Any], from_file: Mapping[str, Any], path: str | None) -> Config:
-    """Check all options together; blame the file where it is wrong without the command line too."""
+def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
+    """Check all options together; blame the first layer that is wrong without those above it too."""
+    *below, (source, options) = layers
     try:
         return Config.from_options(options)
     except ConfigError as error:
         reason = str(error)
-    try:
-        Config.from_options(from_file)
-    except ConfigError as error:
-        if str(error) == reason:
-            raise ConfigError(f"{path}: {reason}") from None
-    raise ConfigError(f"command line: {reason}")
+    for where, part in below:
+        try:
+            Config.from_options(part)
+        except ConfigError as error:
+            if str(error) == reason:
+                raise ConfigError(f"{where}: {reason}") from None
+    raise ConfigError(f"{source}: {reason}")
 
 
 @contextmanager

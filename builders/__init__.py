@@ -11,6 +11,7 @@ from builders.output import (
 )
 from builders.progress import build_progress, build_rollback
 from builders.runtime import start_runtime
+from builders.stored import load_stored_config, parse_stored_args, stored_options
 from builders.training import (
     build_learning_rates,
     build_optimizer,
@@ -37,5 +38,8 @@ __all__ = [
     "build_validation_data",
     "build_validations",
     "learning_rate_factor",
+    "load_stored_config",
+    "parse_stored_args",
     "start_runtime",
+    "stored_options",
 ]

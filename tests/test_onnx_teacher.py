@@ -248,5 +248,5 @@ def test_a_missing_and_a_broken_file_are_named(tmp_path):
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert message(lambda: load("teacher.onnx")) == (
-        "teacher.onnx: a teacher in an ONNX file needs a package: pip install onnxruntime"
+        "teacher.onnx: an ONNX file needs a package: pip install onnxruntime"
     )

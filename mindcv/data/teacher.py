@@ -1,14 +1,13 @@
 """A teacher from an ONNX file: its logits come with the batch."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.runtime.onnx import onnx_reason, open_onnx
 
 __all__ = ["OnnxTeacher", "with_teacher"]
 
@@ -44,7 +43,7 @@ class OnnxTeacher:
         self.num_classes = num_classes
         self.mean = np.reshape(mean, (-1, 1, 1)).astype(np.float32)
         self.scale = np.reshape(1 / np.asarray(std), (-1, 1, 1)).astype(np.float32)
-        self.session = _session(self.path)
+        self.session = open_onnx(self.path)
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise self._error(
@@ -122,7 +121,7 @@ class OnnxTeacher:
         try:
             (logits,) = self.session.run(None, {self.input.name: filled})
         except Exception as error:  # ONNX Runtime's exceptions have no other class in common
-            problem = f"cannot run on images {list(filled.shape)} ({_reason(error, self.path)})"
+            problem = f"cannot run on images {list(filled.shape)} ({onnx_reason(error, self.path)})"
             raise self._error(problem, "check the file") from None
         if logits.shape[:-1] != (len(filled),):
             raise self._error(
@@ -158,32 +157,3 @@ def with_teacher(dataset: Any, teacher: Callable[[np.ndarray], np.ndarray]) -> A
         lambda images: (images, teacher(images)), "image", ["image", "teacher"], num_parallel_workers=1
     )
     return with_logits.project(["image", "label", "teacher"])
-
-
-def _session(path: Path) -> Any:
-    """The file, loaded into ONNX Runtime, on the CPU."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UserError(
-            f"{path}: a teacher in an ONNX file needs a package: pip install onnxruntime"
-        ) from None
-    if not path.is_file():
-        raise UserError(f"{path}: no such ONNX file: check the path")
-    options = onnxruntime.SessionOptions()
-    # Other ranks and the pipeline's workers need the same cores: a thread that waits must sleep, not spin.
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or usable_workers())
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.use_deterministic_compute = True
-    options.log_severity_level = 4  # what goes wrong is raised, too
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions have no other class in common
-        raise UserError(f"{path}: cannot be loaded ({_reason(error, path)}): check the file") from None
-
-
-def _reason(error: Exception, path: Path) -> str:
-    """What ONNX Runtime says, without its code and the file's name in front."""
-    text = str(error).split(" : ", 3)[-1].removeprefix(f"Load model from {path} failed:")
-    return text.strip().rstrip(".")
