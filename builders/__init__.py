@@ -1,6 +1,7 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
 from builders.data import build_training_data, build_validation_data
+from builders.inference import build_classifier, build_images
 from builders.network import build_average, build_forward, build_network
 from builders.output import (
     build_checkpoints,
@@ -23,9 +24,11 @@ from builders.training import (
 __all__ = [
     "build_average",
     "build_checkpoints",
+    "build_classifier",
     "build_evaluation",
     "build_forward",
     "build_history",
+    "build_images",
     "build_learning_rates",
     "build_network",
     "build_optimizer",

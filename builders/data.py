@@ -15,7 +15,13 @@ from mindcv.data import (
 )
 from mindcv.runtime.session import Runtime
 
-__all__ = ["build_training_data", "build_validation_data", "channel_scale", "count_classes"]
+__all__ = [
+    "build_evaluation_transforms",
+    "build_training_data",
+    "build_validation_data",
+    "channel_scale",
+    "count_classes",
+]
 
 
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
@@ -50,16 +56,22 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
 
 def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
     """The validation images as batches of this rank; over all ranks each image comes once."""
-    data, augment = config.data, config.augment
+    data = config.data
     return Pipeline(
         source=_source(config, data.val_split),
-        transform=_transforms(config, augment.val_image_resize or augment.image_resize, is_training=False),
+        transform=build_evaluation_transforms(config),
         batch_size=data.batch_size,
         rank=runtime.rank,
         size=runtime.size,
         num_parallel_workers=data.num_parallel_workers,
         num_classes=config.model.num_classes,
     )
+
+
+def build_evaluation_transforms(config: Config) -> list[Any]:
+    """Operators that make the network's input of an image, where nothing is drawn at random."""
+    size = config.augment.val_image_resize or config.augment.image_resize
+    return _transforms(config, size, is_training=False)
 
 
 def _source(config: Config, split: str) -> Source:

@@ -3,6 +3,8 @@
 from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.folder import class_index
+from mindcv.data.imagenet import imagenet_classes, readable_classes
+from mindcv.data.images import ImageFile, list_images, read_images
 from mindcv.data.keyed import Augmentation
 from mindcv.data.loader import create_loader
 from mindcv.data.mixup import Mixup
@@ -15,6 +17,7 @@ from mindcv.data.transforms import create_transforms
 
 __all__ = [
     "Augmentation",
+    "ImageFile",
     "Mixup",
     "OnnxTeacher",
     "Pipeline",
@@ -27,7 +30,11 @@ __all__ = [
     "create_transforms",
     "epoch_indices",
     "epoch_keys",
+    "imagenet_classes",
+    "list_images",
     "progressive_stages",
+    "read_images",
+    "readable_classes",
     "shard_indices",
     "with_teacher",
 ]

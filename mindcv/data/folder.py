@@ -15,7 +15,7 @@ from mindcv.data.jpeg import is_cut_jpeg
 from mindcv.data.sources import Sample, StreamSource
 from mindcv.errors import UserError
 
-__all__ = ["FolderSource", "class_index"]
+__all__ = ["EXTENSIONS", "FolderSource", "class_index", "read_image"]
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")  # MindSpore decodes no WebP and no GIF
 CLASSES_FILE = "classes.txt"
@@ -112,7 +112,7 @@ class FolderSource(StreamSource):
         bad = []
         for path in dict.fromkeys(map(self.path, list(self._last_read))):
             try:
-                decode(_read_image(path))
+                decode(read_image(path))
             except (RuntimeError, TypeError, ValueError, OSError):
                 bad.append(path)
         return bad
@@ -129,10 +129,15 @@ class FolderSource(StreamSource):
 
     def _read_files(self, indices: NDArray[np.int64]) -> list[Sample]:
         self._last_read.extend(indices)
-        return [(_read_image(self.path(index)), self.labels[index]) for index in indices]
+        return [(read_image(self.path(index)), self.labels[index]) for index in indices]
 
 
-def _read_image(path: str) -> NDArray[np.uint8]:
+def read_image(path: str) -> NDArray[np.uint8]:
+    """The bytes of an image file, uint8 of shape ``[n]``.
+
+    Raises:
+        UserError: If it is a JPEG that was cut short where MindSpore's decoders crash.
+    """
     data = np.fromfile(path, np.uint8)
     if is_cut_jpeg(data.tobytes()):
         raise UserError(f"{path} is cut short: remove or replace it")

@@ -1,0 +1,15 @@
+"""From images to the classes that a finished network sees in them, and to a table of these."""
+
+from mindcv.inference.classify import Classifier, Guess, Prediction, network_logits, top_k
+from mindcv.inference.tables import FORMATS, PredictionWriter, open_writer
+
+__all__ = [
+    "FORMATS",
+    "Classifier",
+    "Guess",
+    "Prediction",
+    "PredictionWriter",
+    "network_logits",
+    "open_writer",
+    "top_k",
+]
