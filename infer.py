@@ -10,8 +10,8 @@ import sys
 from tqdm import tqdm
 
 import builders
-from config import Config, operands
-from mindcv.data import list_images
+from command_line import operands
+from config import Config
 from mindcv.errors import UserError
 from mindcv.inference import FORMATS, even_batch_size, open_writer
 from mindcv.runtime.program import run_program
@@ -21,16 +21,16 @@ def infer(config: Config, classes: list[str], names: list[str], options: argpars
     """Write what the network sees in each image, and end with status 1 if some cannot be read."""
     if not names:
         raise UserError("there is nothing to classify: give images, folders or patterns")
-    paths = list_images(names)
+    images = builders.build_images(config, names)
     classifier = builders.build_classifier(config, classes, builders.start_runtime(config))
     predictions = classifier.predict(
-        builders.build_images(config, paths),
-        batch_size=even_batch_size(len(paths), config.data.batch_size),
+        images,
+        batch_size=even_batch_size(len(images), config.data.batch_size),
         topk=options.topk,
     )
     unreadable = 0
-    bar = tqdm(total=len(paths), unit="image", leave=False, disable=None)
-    with open_writer(options.format, options.output, paths) as writer, bar:
+    bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
+    with open_writer(options.format, options.output, images.paths) as writer, bar:
         for prediction in predictions:
             with tqdm.external_write_mode():  # the bar makes way for a line on the same terminal
                 if prediction.problem:
@@ -39,7 +39,7 @@ def infer(config: Config, classes: list[str], names: list[str], options: argpars
                 writer.write(prediction)
             bar.update()
     if unreadable:
-        print(f"{unreadable} of {len(paths)} files cannot be read", file=sys.stderr)
+        print(f"{unreadable} of {len(images)} files cannot be read", file=sys.stderr)
         raise SystemExit(1)
 
 

@@ -1,20 +1,18 @@
 """What classifies single images: a finished network or an exported one, and the images as it expects them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from builders.data import build_evaluation_transforms, channel_scale, count_classes
 from builders.network import build_network, normalized
 from config import Config
-from mindcv.data import ImageFile, imagenet_classes, read_images, readable_classes
+from mindcv.data import ImageFiles, imagenet_classes, readable_classes
 from mindcv.errors import UserError
 from mindcv.inference import Classifier, network_logits
 from mindcv.runtime.onnx import OnnxNetwork
 from mindcv.runtime.session import Runtime
 
 __all__ = ["build_classifier", "build_images"]
-
-IMAGENET = 1000  # classes
 
 
 def build_classifier(config: Config, classes: Sequence[str], runtime: Runtime) -> Classifier:
@@ -38,25 +36,25 @@ def build_classifier(config: Config, classes: Sequence[str], runtime: Runtime) -
             in_channels=config.model.in_channels,
         )
         return Classifier(network, _names(classes, network.num_classes or 0))
-    count = count_classes(config, classes)
-    if not count and config.data.dataset == "imagenet":
-        count = IMAGENET
-    if not count:
-        raise UserError(f"{path} does not say how many classes it has: give num_classes")
-    network = build_network(config, classes or [""] * count, runtime)
-    return Classifier(network_logits(normalized(config, network)), _names(classes, count))
+    if not count_classes(config, classes):
+        if config.data.dataset != "imagenet":
+            raise UserError(f"{path} does not say how many classes it has: give num_classes")
+        classes = list(imagenet_classes())
+    network = build_network(config, classes, runtime)
+    return Classifier(
+        network_logits(normalized(config, network)), _names(classes, count_classes(config, classes))
+    )
 
 
 def _names(classes: Sequence[str], count: int) -> list[str]:
-    if not classes and count == IMAGENET:
-        return list(imagenet_classes().values())
-    return readable_classes(classes)
+    known = imagenet_classes()
+    return readable_classes(classes or (list(known) if count == len(known) else []))
 
 
-def build_images(config: Config, paths: Sequence[str]) -> Iterator[ImageFile]:
-    """Image files as the validation sees them, one by one."""
-    return read_images(
-        paths,
+def build_images(config: Config, names: Sequence[str]) -> ImageFiles:
+    """Images by the names of files, of folders and by patterns, each as the validation sees it."""
+    return ImageFiles(
+        names,
         build_evaluation_transforms(config),
         dataset_name=config.data.dataset,
         num_parallel_workers=config.data.num_parallel_workers,

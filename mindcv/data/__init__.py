@@ -4,7 +4,7 @@ from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.folder import class_index
 from mindcv.data.imagenet import imagenet_classes, readable_classes
-from mindcv.data.images import ImageFile, list_images, read_images
+from mindcv.data.images import ImageFile, ImageFiles, list_images
 from mindcv.data.keyed import Augmentation
 from mindcv.data.loader import create_loader
 from mindcv.data.mixup import Mixup
@@ -18,6 +18,7 @@ from mindcv.data.transforms import create_transforms
 __all__ = [
     "Augmentation",
     "ImageFile",
+    "ImageFiles",
     "Mixup",
     "OnnxTeacher",
     "Pipeline",
@@ -33,7 +34,6 @@ __all__ = [
     "imagenet_classes",
     "list_images",
     "progressive_stages",
-    "read_images",
     "readable_classes",
     "shard_indices",
     "with_teacher",

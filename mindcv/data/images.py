@@ -21,7 +21,7 @@ from mindcv.data.folder import EXTENSIONS, read_image
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
-__all__ = ["ImageFile", "list_images", "read_images"]
+__all__ = ["ImageFile", "ImageFiles", "list_images"]
 
 READS_AHEAD = 64  # images of 224 pixels: 10 MB
 
@@ -94,53 +94,66 @@ def _images_below(folder: str) -> list[str]:
     return sorted(files)
 
 
-def read_images(
-    paths: Sequence[str],
-    operators: Sequence[Any],
-    *,
-    dataset_name: str = "",
-    num_parallel_workers: int | None = None,
-) -> Iterator[ImageFile]:
-    """Read image files and transform them, as a validation does, several at a time.
+class ImageFiles:
+    """Image files, read and transformed as a validation does, several at a time, and in their order.
+
+    Iterating yields an `ImageFile` for each, with its image or with the reason why there is none.
 
     Args:
-        paths: Files, as from `list_images`.
+        names: Files, folders and patterns, see `list_images`.
         operators: What makes the network's input of a sample, as from ``create_transforms(dataset_name)``.
         dataset_name: Dataset that the operators are for. Where its samples are no image files but pixels,
             such as those of MNIST, the files are decoded to such pixels.
         num_parallel_workers: Threads; by default, and at most, the machine's cores.
 
-    Yields:
-        Each file in turn, with its image or with the reason why there is none.
-    """
-    steps = [*_opened(dataset_name), *operators]
-    before = _dumps()
-    clearing = threading.Lock()
+    Attributes:
+        paths: The files.
 
-    def read(path: str) -> ImageFile:
+    Raises:
+        UserError: If a name leads to no file at all.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str | Path],
+        operators: Sequence[Any],
+        *,
+        dataset_name: str = "",
+        num_parallel_workers: int | None = None,
+    ) -> None:
+        self.paths = list_images(names)
+        self._steps = [*_opened(dataset_name), *operators]
+        self._workers = usable_workers(num_parallel_workers)
+        self._dumps = _dumps()
+        self._clearing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[ImageFile]:
+        remaining = iter(self.paths)
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="transform-images") as pool:
+            reads = deque(pool.submit(self._read, path) for path in islice(remaining, READS_AHEAD))
+            while reads:
+                image = reads.popleft().result()
+                reads.extend(pool.submit(self._read, path) for path in islice(remaining, 1))
+                yield image
+
+    def _read(self, path: str) -> ImageFile:
         try:
             pixels: Any = _content(path)
-            for step in steps:
+            for step in self._steps:
                 pixels = step(pixels)
         except UserError as error:
             return ImageFile(path=path, problem=str(error))
         except OSError as error:
             return ImageFile(path=path, problem=f"{path} cannot be read ({error.strerror}): check the file")
         except (RuntimeError, TypeError, ValueError):
-            with clearing:
-                for dump in _dumps() - before:
+            with self._clearing:
+                for dump in _dumps() - self._dumps:
                     dump.unlink(missing_ok=True)
             return ImageFile(path=path, problem=f"{path} cannot be read as an image: remove or replace it")
         return ImageFile(path=path, pixels=pixels)
-
-    workers = usable_workers(num_parallel_workers)
-    remaining = iter(paths)
-    with ThreadPoolExecutor(workers, thread_name_prefix="transform-images") as pool:
-        reads = deque(pool.submit(read, path) for path in islice(remaining, READS_AHEAD))
-        while reads:
-            image = reads.popleft().result()
-            reads.extend(pool.submit(read, path) for path in islice(remaining, 1))
-            yield image
 
 
 def _content(path: str) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """From images to the classes that a finished network sees in them, and to a table of these."""
 
-from mindcv.inference.classify import Classifier, Guess, Prediction, network_logits, top_k
+from mindcv.inference.classify import Classifier, Guess, Prediction, even_batch_size, network_logits, top_k
 from mindcv.inference.tables import FORMATS, PredictionWriter, open_writer
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Guess",
     "Prediction",
     "PredictionWriter",
+    "even_batch_size",
     "network_logits",
     "open_writer",
     "top_k",

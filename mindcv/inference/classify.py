@@ -10,7 +10,7 @@ from mindspore import Tensor, nn
 
 from mindcv.errors import NotFiniteError, UserError
 
-__all__ = ["Classifier", "Guess", "Prediction", "network_logits", "top_k"]
+__all__ = ["Classifier", "Guess", "Prediction", "even_batch_size", "network_logits", "top_k"]
 
 
 class Image(Protocol):
@@ -81,7 +81,7 @@ class Classifier:
         """Classify images in their order.
 
         Args:
-            images: Images of one shape, such as from `mindcv.data.read_images`.
+            images: Images of one shape, such as from `mindcv.data.ImageFiles`.
             batch_size: Images that the network takes at once. The last batch is filled up with black ones, so
                 that the network compiles for one shape.
             topk: Classes of each prediction; by default five, or all where there are fewer.
@@ -126,6 +126,12 @@ class Classifier:
     def name(self, index: int) -> str:
         """What an output is called."""
         return self.classes[index] if index < len(self.classes) else str(index)
+
+
+def even_batch_size(images: int, largest: int) -> int:
+    """A batch size at which the last of the batches lacks as few images as may be, and none is larger."""
+    batches = -(-images // largest)
+    return -(-images // batches)
 
 
 def network_logits(network: nn.Cell) -> Callable[[np.ndarray], np.ndarray]:

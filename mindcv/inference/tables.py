@@ -5,7 +5,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -89,15 +89,18 @@ def open_writer(
     Raises:
         UserError: If the file cannot be written.
     """
-    if output is None:
-        yield PredictionWriter(sys.stdout, kind, paths)
-        return
-    try:
-        # Names that are no Unicode keep their bytes.
-        file = Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise UserError(f"--output {output} cannot be written ({error.strerror}): choose another") from None
-    with file:
+    with ExitStack() as stack:
+        file: TextIO = sys.stdout
+        if output is not None:
+            try:
+                # Names that are no Unicode keep their bytes.
+                file = stack.enter_context(
+                    Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="")
+                )
+            except OSError as error:
+                raise UserError(
+                    f"--output {output} cannot be written ({error.strerror}): choose another file"
+                ) from None
         yield PredictionWriter(file, kind, paths)
 
 
