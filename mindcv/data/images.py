@@ -78,7 +78,8 @@ def _files(name: str) -> list[str]:
         return _images_below(name)
     if Path(name).exists():
         return [name]
-    matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207, the pattern may be absolute
+    # glob takes the start of nowhere/** for a match.
+    matches = [match for match in sorted(glob.glob(name, recursive=True)) if os.path.lexists(match)]  # noqa: PTH207
     return [file for match in matches for file in (_images_below(match) if Path(match).is_dir() else [match])]
 
 

@@ -1,6 +1,7 @@
 """Predictions as a table to read, as CSV and as JSON lines."""
 
 import csv
+import io
 import json
 import sys
 import unicodedata
@@ -90,10 +91,12 @@ def open_writer(
         UserError: If the file cannot be written.
     """
     with ExitStack() as stack:
+        # Names that are no Unicode keep their bytes.
         file: TextIO = sys.stdout
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors="surrogateescape")
         if output is not None:
             try:
-                # Names that are no Unicode keep their bytes.
                 file = stack.enter_context(
                     Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="")
                 )
