@@ -7,9 +7,12 @@ from mindcv.runtime.program import run_program
 
 
 def validate(config: Config) -> None:
-    """Print the score of the weights in `ckpt_path` on the validation split, each image counted once."""
-    if not config.model.ckpt_path:
-        raise UserError("ckpt_path is not set, and fresh weights need no score: give --ckpt_path FILE")
+    """Print the score of `ckpt_path`, or of published weights, on the validation split, each image once."""
+    if not (config.model.ckpt_path or config.model.pretrained):
+        raise UserError(
+            "ckpt_path is not set, and fresh weights need no score: "
+            "give --ckpt_path FILE, or --pretrained true"
+        )
     runtime = builders.start_runtime(config)
     data = builders.build_validation_data(config, runtime)
     network = builders.build_network(config, data.source.classes, runtime)

@@ -19,7 +19,6 @@ MINDCV_OFF: dict[str, tuple[Any, ...]] = {
     "dynamic_loss_scale": (False,),
     "enable_modelarts": (False,),
     "eval_shuffle": (False,),
-    "pretrained": (False,),
     "reduction": ("mean",),
     "resume_opt": (False,),
 }

@@ -6,6 +6,7 @@ from typing import Any
 from mindspore import nn
 
 from builders.data import channel_scale, count_classes
+from builders.progress import goes_on
 from config import Config
 from mindcv.engine import (
     DistillationLoss,
@@ -15,8 +16,10 @@ from mindcv.engine import (
     Normalized,
     mixed_precision,
 )
+from mindcv.errors import UserError
 from mindcv.loss import create_loss
 from mindcv.models import create_model, freeze, seed_dropout
+from mindcv.models.pretrained import CLASSES
 from mindcv.runtime.session import Runtime
 
 __all__ = ["build_average", "build_forward", "build_network", "normalized"]
@@ -25,7 +28,7 @@ __all__ = ["build_average", "build_forward", "build_network", "normalized"]
 def build_network(
     config: Config, classes: Sequence[str], runtime: Runtime, *, is_training: bool = False
 ) -> nn.Cell:
-    """The bare network, with the weights of `ckpt_path` where that is set.
+    """The bare network, with the weights of `ckpt_path` or the published ones where the options say so.
 
     For a validation with `ema` these are the moving average's.
     """
@@ -33,6 +36,7 @@ def build_network(
         config,
         classes,
         runtime,
+        pretrained=_from_published(config, classes, runtime, is_training=is_training),
         checkpoint_path=config.model.ckpt_path,
         ema=config.ema.ema and not is_training,
         new_classifier=config.model.new_classifier and is_training,
@@ -43,6 +47,22 @@ def build_network(
     level = config.precision.amp_level if is_training else config.precision.val_amp_level
     mixed_precision(network, level, config.precision.amp_dtype, device=runtime.device)
     return network
+
+
+def _from_published(config: Config, classes: Sequence[str], runtime: Runtime, *, is_training: bool) -> bool:
+    """Whether this process is to load the published weights."""
+    if not config.model.pretrained:
+        return False
+    if is_training:
+        # All ranks begin with rank 0's values, see `build_train_step`.
+        return runtime.is_main and not goes_on(config)
+    found = count_classes(config, classes)
+    if found != CLASSES:
+        raise UserError(
+            f"pretrained=True scores the {CLASSES} classes of ImageNet, and these are {found}: train on them "
+            "first, and give ckpt_path instead"
+        )
+    return True
 
 
 def build_average(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.Cell | None:

@@ -11,17 +11,26 @@ from mindspore import Parameter, Tensor
 from config import Config
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, History, Progress
+from mindcv.engine.checkpoint import checkpoint_files
 from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
 from mindcv.errors import NotFiniteError
 from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
 from mindcv.serialization import Checkpoint
 
-__all__ = ["build_progress", "build_rollback"]
+__all__ = ["build_progress", "build_rollback", "goes_on"]
 
 logger = logging.getLogger("mindcv.build")
 
 ROLLBACKS = 3
+
+
+def goes_on(config: Config) -> bool:
+    """Whether a training goes on with a checkpoint, which then has all the weights."""
+    checkpoint = config.checkpoint
+    if checkpoint.resume == "auto":
+        return bool(checkpoint_files(Path(checkpoint.ckpt_save_dir), config.model.model))
+    return bool(checkpoint.resume)
 
 
 def build_progress(

@@ -21,9 +21,11 @@ class ModelConfig:
         bn_eps: Batch normalisation's epsilon; by default the model's, 1e-3.
         bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
         padding: symmetric as in PyTorch, or same as in TensorFlow; by default the model's, symmetric.
+        pretrained: Start from the model's published weights, which are fetched once (MINDCV_HOME,
+            MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier starts afresh.
         ckpt_path: Checkpoint whose weights the network starts from.
-        new_classifier: Leave out the classifier in ckpt_path when training starts: it may be one of other
-            classes.
+        new_classifier: Leave out the classifier of those weights when training starts: it may be one of
+            other classes.
         freeze: What is not trained: backbone is all but the classifier; a number is the stem and that many
             stages after it.
     """
@@ -36,6 +38,7 @@ class ModelConfig:
     bn_eps: float | None = None
     bn_momentum: float | None = None
     padding: Literal["symmetric", "same"] | None = None
+    pretrained: bool = False
     ckpt_path: str = ""
     new_classifier: bool = False
     freeze: Literal["backbone"] | int | None = None
@@ -46,8 +49,13 @@ class ModelConfig:
         check_numbers(self, "give a rate from 0 to below 1", "drop_rate", "drop_path_rate", high=0.999)
         check_numbers(self, "give a small positive number", "bn_eps", low=1e-12, high=1)
         check_numbers(self, "give a weight from 0 to 1", "bn_momentum", high=1)
-        if self.new_classifier and not self.ckpt_path:
-            raise ConfigError("new_classifier=True leaves out that of a checkpoint: give ckpt_path")
+        if self.pretrained and self.ckpt_path:
+            raise ConfigError(
+                f"pretrained=True and ckpt_path={self.ckpt_path} both say what to start from: keep one "
+                "(--pretrained false)"
+            )
+        if self.new_classifier and not (self.ckpt_path or self.pretrained):
+            raise ConfigError("new_classifier=True leaves out that of a file: give ckpt_path or pretrained")
         if isinstance(self.freeze, int):
             check_numbers(self, "give backbone, or a number of stages, 0 or more", "freeze")
 

@@ -1,6 +1,6 @@
 """What several tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from config import ConfigError, load_config
+from tests.file_server import CONTENT, NAME, FileServer, serving
 
 PHOTO_CLASSES = {  # folder name: colour of the shape
     "red apple": (200, 40, 30),
@@ -69,3 +70,21 @@ def message() -> Callable[..., str]:
         return str(caught.value)
 
     return refused
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that published weights are fetched into."""
+    monkeypatch.setenv("MINDCV_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MINDCV_MIRROR", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server(cache: Path) -> Iterator[FileServer]:
+    """A server with one file, at work."""
+    server = FileServer()
+    server.files[f"/{NAME}"] = CONTENT
+    with serving(server):
+        yield server

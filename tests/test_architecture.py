@@ -16,6 +16,7 @@ LEAVES = {"runtime", "errors", "serialization"}
 MAY_IMPORT = {
     "mindcv": {"runtime", "models", "version"},
     "version": set(),
+    "summary": {"models", *LEAVES},
     "runtime": LEAVES,
     "errors": LEAVES,
     "serialization": LEAVES,

@@ -181,7 +181,11 @@ def test_no_option_takes_what_is_no_finite_number(value):
         ),
         (
             "new_classifier: true",
-            "new_classifier=True leaves out that of a checkpoint: give ckpt_path",
+            "new_classifier=True leaves out that of a file: give ckpt_path or pretrained",
+        ),
+        (
+            "pretrained: true\nckpt_path: a.ckpt",
+            "pretrained=True and ckpt_path=a.ckpt both say what to start from: keep one (--pretrained false)",
         ),
         (
             "teacher: mnasnet_140",

@@ -94,7 +94,8 @@ POLICY = {"auto_augment", "color_jitter", *ERASING}
 MIXING = {"mixup", "cutmix", "cutmix_prob", "mixup_switch_prob", "mixup_off_epoch"}
 OTHER_TRANSFORMS = set(inspect.signature(create_transforms).parameters) - POLICY
 OTHER_BATCHES = {field.name for field in dataclasses.fields(Pipeline)} - MIXING
-OTHER_MODEL = {"num_classes", "in_channels", "new_classifier", "kwargs"}
+PYRAMID = {"features_only", "out_indices"}
+OTHER_MODEL = {"num_classes", "in_channels", "pretrained", "new_classifier", "kwargs", *PYRAMID}
 
 
 # Sections, and what takes their options as keywords; with it, what the program itself gives as keywords.
@@ -117,7 +118,7 @@ FACTORIES = {
     },
     MixConfig: {Pipeline: OTHER_BATCHES},
     ModelConfig: {
-        create_model: {"kwargs", "ema"},
+        create_model: {"kwargs", "ema", *PYRAMID},
         MnasNet: {"stages", "width", "stem_channels", "sync_bn"},
         freeze: {"network"},
     },

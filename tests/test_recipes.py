@@ -154,7 +154,7 @@ FURTHER = {
         "dataset": "image_folder",
         "num_classes": None,
         "new_classifier": True,
-        "ckpt_path": "./mnasnet_100-1bcf43f8.ckpt",
+        "pretrained": True,
         "layer_decay": 0.8,
         "ema": True,
     },

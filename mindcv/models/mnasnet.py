@@ -11,11 +11,12 @@ from functools import partial
 from typing import get_args
 
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import Uniform
 
 from mindcv.errors import UserError, did_you_mean
 from mindcv.models.dropout import Dropout, DropPath, RandomState
+from mindcv.models.head import HEAD_CHANNELS, ClassifierHead
 from mindcv.models.layers import Block, Padding, SqueezeExcite, conv_norm, make_divisible
+from mindcv.models.pretrained import PUBLISHED
 from mindcv.models.registry import register_model
 
 __all__ = [
@@ -30,9 +31,6 @@ __all__ = [
     "semnasnet_075",
     "semnasnet_100",
 ]
-
-HEAD_CHANNELS = 1280  # the same at every width
-PUBLISHED = "https://download.mindspore.cn/toolkits/mindcv/mnasnet/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +115,7 @@ def bottleneck(
     return [*layers, *conv(inner, out_channels)]
 
 
-class MnasNet(nn.Cell):
+class MnasNet(ClassifierHead):
     """A network from a table of stages.
 
     Weights start as in the TensorFlow original: convolutions from a normal distribution with standard
@@ -194,8 +192,7 @@ class MnasNet(nn.Cell):
         self.is_random = drop_rate > 0 or drop_path_rate > 0
         # Past nn.Cell, which would list it among the network's parameters.
         object.__setattr__(self, "passes", state.passes)
-        uniform = Uniform(1 / math.sqrt(num_classes))
-        self.classifier = nn.Dense(HEAD_CHANNELS, num_classes, weight_init=uniform, bias_init="zeros")
+        self.reset_classifier(num_classes)
 
     def parts(self) -> list[list[nn.Cell]]:
         """The cells from input to output: the stem, each stage of the table, the head, the classifier."""
@@ -209,10 +206,6 @@ class MnasNet(nn.Cell):
         if self.is_random and self.training:
             ops.assign_add(self.passes, 1)
         return self.features(x)
-
-    def forward_head(self, x: Tensor) -> Tensor:
-        """Features (N, 1280, h, w) to logits (N, num_classes)."""
-        return self.classifier(self.dropout(ops.mean(x, axis=(2, 3))))
 
     def construct(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to logits (N, num_classes)."""

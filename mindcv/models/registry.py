@@ -9,6 +9,8 @@ from typing import TypeVar, overload
 from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
+from mindcv.models.features import feature_pyramid
+from mindcv.models.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights import load_weights
 
 __all__ = ["ModelEntry", "create_model", "find_model", "list_models", "register_model"]
@@ -150,9 +152,12 @@ def create_model(
     num_classes: int = 1000,
     *,
     in_channels: int = 3,
+    pretrained: bool = False,
     checkpoint_path: str = "",
     ema: bool = False,
     new_classifier: bool = False,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
     **kwargs,
 ) -> nn.Cell:
     """Make a network by name.
@@ -161,17 +166,26 @@ def create_model(
         model_name: A registered name or alias, see `list_models`.
         num_classes: Number of logits.
         in_channels: Channels of the image.
+        pretrained: Whether to load the published weights, which are fetched where they are not in the cache.
+            Where num_classes is not theirs, 1000, the classifier stays fresh.
         checkpoint_path: Weights to load; empty for fresh ones.
         ema: Whether to load the moving average of the weights instead.
         new_classifier: Whether to leave out the file's classifier, which may be one of other classes.
+        features_only: Whether to return the pyramid of feature maps instead of the classifier, see
+            `FeaturePyramid`. num_classes is then that of the weights to load.
+        out_indices: Which maps of the pyramid, such as ``(2, 3, 4)`` for strides 8, 16 and 32; by default
+            all five.
         kwargs: The model's own options, such as ``drop_rate``; None means the model's default.
 
     Returns:
         The bare network, which expects normalised images of shape (N, in_channels, H, W).
 
     Raises:
-        UserError: There is no such model, it has no such option, or a value is out of its range.
+        UserError: There is no such model, it has no such option, a value is out of its range, or the weights
+            cannot be had.
     """
+    if out_indices is not None and not features_only:
+        raise UserError(f"out_indices={out_indices!r} chooses among feature maps: set features_only=True")
     entry = find_model(model_name)
     if entry.options is not None:
         for option in kwargs:
@@ -180,6 +194,21 @@ def create_model(
                 raise UserError(f"model '{entry.name}' has no option '{option}'{hint}")
     given = {option: value for option, value in kwargs.items() if value is not None}
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
+    if pretrained:
+        checkpoint_path = _published(entry, checkpoint_path)
+        new_classifier = new_classifier or num_classes != CLASSES
     if checkpoint_path:
         load_weights(network, checkpoint_path, ema=ema, new_classifier=new_classifier)
-    return network
+    return feature_pyramid(network, out_indices) if features_only else network
+
+
+def _published(entry: ModelEntry, checkpoint_path: str) -> str:
+    """The file of a model's published weights, where no other weights are asked for."""
+    if checkpoint_path:
+        raise UserError(f"pretrained=True and checkpoint_path={checkpoint_path} are two starts: give one")
+    if not entry.url:
+        raise UserError(
+            f"pretrained=True: model '{entry.name}' has no published weights; list_models(pretrained=True) "
+            f"names those that have: {', '.join(list_models(pretrained=True))}"
+        )
+    return str(fetch_weights(entry.url))

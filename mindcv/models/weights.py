@@ -35,10 +35,11 @@ def load_weights(
     found = _weights(path, ema=ema)
     wanted: dict[str, Parameter] = network.parameters_dict()
     if new_classifier:
-        for name in _classifier(network):
+        fresh = _classifier(network)
+        for name in fresh:
             found.pop(name, None)
             del wanted[name]
-        logger.info("%s: all but the classifier is loaded, which starts afresh", path)
+        logger.info("%s: loaded but for %s, which start afresh", path, ", ".join(fresh))
     for name, parameter in wanted.items():
         if name not in found:
             raise UserError(f"{path}: holds no '{name}', which the network has: {_REMEDY}")

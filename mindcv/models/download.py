@@ -1,0 +1,186 @@
+"""A file over HTTP: resumed where it was cut, tried again a few times, and never without TLS's checks."""
+
+import http.client
+import logging
+import os
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
+
+from tqdm import tqdm
+
+__all__ = ["TIMEOUT", "WAITS", "DownloadError", "download"]
+
+logger = logging.getLogger(__name__)
+
+WAITS = (1.0, 2.0, 4.0)  # seconds before each further try
+TIMEOUT = 30.0  # seconds that a server may be silent
+CHUNK = 1 << 16
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server that may be over a little later
+
+
+class DownloadError(Exception):
+    """Why a file cannot be had; trying again at once would not help."""
+
+
+class _Cut(Exception):  # noqa: N818, it is no failure yet
+    """Why a connection did not come about or ended too early; another may succeed."""
+
+
+def download(url: str, part: Path, *, waits: Sequence[float] = WAITS, timeout: float = TIMEOUT) -> None:
+    """Fetch what a file lacks.
+
+    Args:
+        url: Where the whole file is; http or https.
+        part: The file, which may hold the beginning already. What has arrived stays there whatever happens.
+        waits: Seconds to wait before each further try. Only tries in a row that bring nothing new count.
+        timeout: Seconds without an answer after which a connection counts as cut.
+
+    Raises:
+        DownloadError: The file could not be had.
+        OSError: It could not be written.
+    """
+    failures, furthest = 0, _size(part)
+    while True:
+        try:
+            return _fetch_rest(url, part, timeout)
+        except _Cut as cut:
+            reason = str(cut)
+        if _size(part) > furthest:
+            failures, furthest = 0, _size(part)
+        if failures == len(waits):
+            raise DownloadError(reason)
+        logger.info("%s: %s; tried again in %g s", url, reason, waits[failures])
+        time.sleep(waits[failures])
+        failures += 1
+
+
+def _fetch_rest(url: str, part: Path, timeout: float) -> None:
+    """Ask once for what is missing, or for everything where the server cannot continue."""
+    start = _size(part)
+    with _request(url, part, timeout) as response:
+        if response.status == 206 and not _continues(response, start):
+            part.unlink(missing_ok=True)
+            raise _Cut("the server sent other bytes than were asked for")
+        if response.status == 200:  # it ignores that some bytes are here
+            start = 0
+        elif response.status != 206:
+            raise DownloadError(f"HTTP {response.status} {response.reason}")
+        total = None if response.length is None else start + response.length
+        with (
+            part.open("ab" if start else "wb") as file,
+            tqdm(
+                total=total,
+                initial=start,
+                desc=part.stem,
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                disable=None,
+            ) as bar,
+        ):
+            for chunk in _chunks(response):
+                file.write(chunk)
+                bar.update(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and _size(part) < total:
+        raise _Cut(f"the connection was cut after {_size(part)} of {total} bytes")
+
+
+def _request(url: str, part: Path, timeout: float) -> http.client.HTTPResponse:
+    """The server's answer to a request for the bytes that a file lacks."""
+    start = _size(part)
+    headers = {"User-Agent": "mindcv"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
+        return _opener().open(Request(url, headers=headers), timeout=timeout)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and start:
+            part.unlink()
+            raise _Cut("the server has no more than is here, and that is not right") from None
+        if error.code in PASSING:
+            raise _Cut(f"HTTP {error.code} {error.reason}") from None
+        raise DownloadError(f"HTTP {error.code} {error.reason}") from None
+    except (ValueError, http.client.InvalidURL):
+        raise DownloadError("this is no valid address") from None
+    except URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise DownloadError(
+                f"the server's certificate is not trusted ({error.reason.verify_message})"
+            ) from None
+        raise _Cut(_said(error.reason)) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _Cut(_said(error)) from None
+
+
+def _continues(response: http.client.HTTPResponse, start: int) -> bool:
+    """Whether a part of a file is that from `start` on."""
+    return start > 0 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+
+
+def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = response.read(CHUNK)
+        except (OSError, http.client.HTTPException) as error:
+            raise _Cut(_said(error)) from None
+        if not chunk:
+            return
+        yield chunk
+
+
+def _said(error: BaseException | str) -> str:
+    """What went wrong in a connection, in a few words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection was cut"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows a redirect to http or https, and from https to https only."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> Request | None:
+        if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
+            fp.close()
+            raise DownloadError(f"the server redirects to {newurl}, which is refused")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> OpenerDirector:
+    """What opens http and https, through the environment's proxies, and nothing else, such as local files."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler(),
+        HTTPHandler(),
+        HTTPSHandler(context=ssl.create_default_context()),
+        _Redirects(),
+        HTTPErrorProcessor(),
+        HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener

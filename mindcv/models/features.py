@@ -1,0 +1,124 @@
+"""The pyramid of a network: feature maps at strides 2, 4, 8, 16 and 32, for detection and segmentation."""
+
+from collections.abc import Sequence
+
+from mindspore import Tensor, nn, ops
+
+from mindcv.errors import UserError
+
+__all__ = ["FeaturePyramid", "feature_pyramid"]
+
+
+class FeaturePyramid(nn.Cell):
+    """The front of a network, which returns what its stages make.
+
+    Args:
+        parts: The cells from the input on: the stem and some stages, as from ``MnasNet.parts``.
+        ends: After which of the parts a map leaves, in rising order; the last part is one of them.
+        channels: Channels of each map.
+        strides: By how much smaller than the image each map is.
+        source: The network that the parts are of. Its parameters keep their names.
+
+    Attributes:
+        feature_channels: Channels of each map.
+        feature_strides: Stride of each map: a map of an image of (H, W) has (ceil(H / stride),
+            ceil(W / stride)).
+
+    Inputs:
+        Tensor of shape (N, in_channels, H, W), any H and W.
+
+    Outputs:
+        A tuple of maps (N, channels, ceil(H / stride), ceil(W / stride)).
+    """
+
+    def __init__(
+        self,
+        parts: list[list[nn.Cell]],
+        ends: Sequence[int],
+        *,
+        channels: list[int],
+        strides: list[int],
+        source: nn.Cell,
+    ):
+        super().__init__()
+        cells = [cell for part in parts for cell in part]
+        names = [[parameter.name for parameter in cell.get_parameters()] for cell in cells]
+        self.features = nn.SequentialCell(cells)
+        for cell, own in zip(cells, names, strict=True):
+            for parameter, name in zip(cell.get_parameters(), own, strict=True):
+                parameter.name = name  # a cell that is put into another gives its parameters longer names
+        lengths = [len(part) for part in parts]
+        self.starts = tuple(sum(lengths[:i]) for i in range(len(parts) + 1))
+        self.leaves = tuple(self.starts[end + 1] - 1 for end in ends)
+        self.feature_channels = channels
+        self.feature_strides = strides
+        self.is_random = bool(getattr(source, "is_random", False))
+        state = getattr(source, "random_state", None)
+        if state is not None:
+            self.random_state = state
+            # Past nn.Cell, which would list it among the network's parameters.
+            object.__setattr__(self, "passes", state.passes)
+
+    def parts(self) -> list[list[nn.Cell]]:
+        """The stem and each stage; head and classifier, which are none."""
+        cells = list(self.features.cells())
+        pairs = zip(self.starts, self.starts[1:], strict=False)
+        return [*(cells[start:end] for start, end in pairs), [], []]
+
+    def construct(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Images (N, in_channels, H, W) to the maps."""
+        if self.is_random and self.training:
+            ops.assign_add(self.passes, 1)
+        maps = ()
+        for i, cell in enumerate(self.features):
+            x = cell(x)
+            if i in self.leaves:
+                maps += (x,)
+        return maps
+
+
+def feature_pyramid(network: nn.Cell, out_indices: Sequence[int] | None = None) -> FeaturePyramid:
+    """What a network makes on the way to its logits: the last map of each stride, up to the last wanted one.
+
+    Args:
+        network: A network with a method ``parts``, such as `MnasNet`: lists of its cells, from input to
+            output; the last two are head and classifier. Its cells are used, not copied.
+        out_indices: Which maps to return, by number from 0, in rising order; by default all.
+
+    Raises:
+        UserError: There are no such maps, or the network has no ``parts``.
+    """
+    if not hasattr(network, "parts"):
+        raise UserError(
+            f"features_only=True: {type(network).__name__} does not tell its parts: give it a method parts"
+        )
+    parts = network.parts()[:-2]
+    last: dict[int, tuple[int, int]] = {}  # stride: number of its last part, channels
+    stride = 1
+    for number, part in enumerate(parts):
+        convolutions = [c for cell in part for _, c in cell.cells_and_names() if isinstance(c, nn.Conv2d)]
+        for convolution in convolutions:
+            stride *= convolution.stride[0]
+        last[stride] = (number, convolutions[-1].out_channels)
+    strides = list(last)
+    indices = _checked(range(len(strides)) if out_indices is None else out_indices, len(strides))
+    strides = [strides[i] for i in indices]
+    ends = [last[stride][0] for stride in strides]
+    return FeaturePyramid(
+        parts[: ends[-1] + 1],
+        ends,
+        channels=[last[stride][1] for stride in strides],
+        strides=strides,
+        source=network,
+    )
+
+
+def _checked(indices: Sequence[int], maps: int) -> list[int]:
+    found = list(indices) if isinstance(indices, Sequence) and not isinstance(indices, str) else []
+    numbers = all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < maps for i in found)
+    if not found or not numbers or found != sorted(set(found)):
+        raise UserError(
+            f"out_indices={indices!r} names no maps: give different numbers from 0 to {maps - 1} in rising "
+            "order, such as (2, 3, 4)"
+        )
+    return found
