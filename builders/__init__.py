@@ -1,5 +1,12 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
+from builders.benchmark import (
+    benchmark_config,
+    build_evaluated_network,
+    build_synthetic_batch,
+    build_timed_step,
+    count_costs,
+)
 from builders.data import build_training_data, build_validation_data
 from builders.inference import build_classifier, build_images
 from builders.network import build_average, build_forward, build_network
@@ -22,9 +29,11 @@ from builders.training import (
 )
 
 __all__ = [
+    "benchmark_config",
     "build_average",
     "build_checkpoints",
     "build_classifier",
+    "build_evaluated_network",
     "build_evaluation",
     "build_forward",
     "build_history",
@@ -36,10 +45,13 @@ __all__ = [
     "build_rollback",
     "build_saving",
     "build_statistics_exchange",
+    "build_synthetic_batch",
+    "build_timed_step",
     "build_train_step",
     "build_training_data",
     "build_validation_data",
     "build_validations",
+    "count_costs",
     "learning_rate_factor",
     "load_stored_config",
     "parse_stored_args",

@@ -18,6 +18,8 @@ __all__ = ["build_classifier", "build_images"]
 def build_classifier(config: Config, classes: Sequence[str], runtime: Runtime) -> Classifier:
     """The network in `ckpt_path`, run by MindSpore, or by ONNX Runtime where that is an ONNX file.
 
+    With `pretrained` it has the published weights instead.
+
     Args:
         config: Options.
         classes: Class names that the file has kept, as from `load_stored_config`. Where it has kept none, a
@@ -25,25 +27,32 @@ def build_classifier(config: Config, classes: Sequence[str], runtime: Runtime) -
         runtime: This process.
     """
     path = config.model.ckpt_path
-    if not path:
-        raise UserError("ckpt_path is not set, and fresh weights know nothing: give --ckpt_path FILE")
-    if Path(path).suffix == ".onnx":
-        mean, std = channel_scale(config)
-        network = OnnxNetwork(path, mean=mean, std=std)
-        network.check(
-            batch_size=network.batch_size or 1,
-            image_resize=config.augment.val_image_resize or config.augment.image_resize,
-            in_channels=config.model.in_channels,
+    if not path and not config.model.pretrained:
+        raise UserError(
+            "ckpt_path is not set, and fresh weights know nothing: "
+            "give --ckpt_path FILE, or --pretrained true"
         )
-        return Classifier(network, _names(classes, network.num_classes or 0))
+    if Path(path).suffix == ".onnx":
+        return _exported(config, classes)
     if not count_classes(config, classes):
-        if config.data.dataset != "imagenet":
+        if config.data.dataset != "imagenet" and not config.model.pretrained:
             raise UserError(f"{path} does not say how many classes it has: give num_classes")
         classes = list(imagenet_classes())
     network = build_network(config, classes, runtime)
     return Classifier(
         network_logits(normalized(config, network)), _names(classes, count_classes(config, classes))
     )
+
+
+def _exported(config: Config, classes: Sequence[str]) -> Classifier:
+    mean, std = channel_scale(config)
+    network = OnnxNetwork(config.model.ckpt_path, mean=mean, std=std)
+    network.check(
+        batch_size=network.batch_size or 1,
+        image_resize=config.augment.val_image_resize or config.augment.image_resize,
+        in_channels=config.model.in_channels,
+    )
+    return Classifier(network, _names(classes, network.num_classes or 0))
 
 
 def _names(classes: Sequence[str], count: int) -> list[str]:

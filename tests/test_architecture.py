@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "serialization": LEAVES,
     "engine": LEAVES,
     "inference": LEAVES,
+    "benchmark": LEAVES,
     **dict.fromkeys(FACTORIES, LEAVES),
 }
 
@@ -37,7 +38,9 @@ PROGRAMS = {
         "mindcv.inference",
         "mindcv.runtime",
     },
+    "benchmark": {"builders", "config", "mindcv.benchmark", "mindcv.engine", "mindcv.runtime"},
     "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
+    "tools.measure_scaling": {"builders", "config", "mindcv.engine", "mindcv.runtime"},
     "tools.find_learning_rate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
 }
 
@@ -56,8 +59,7 @@ TOP_FOLDERS = ("options", "builders")
 TOP = {module_name(path): path for path in sorted(ROOT.glob("*.py"))}
 TOP |= {module_name(path): path for name in TOP_FOLDERS for path in sorted((ROOT / name).glob("*.py"))}
 TOOLS = {module_name(path): path for path in sorted((ROOT / "tools").glob("*.py"))}
-BENCHMARKS = {module_name(path): path for path in sorted((ROOT / "benchmarks").glob("*.py"))}
-CODE = {**PACKAGE, **TOP, **TOOLS, **BENCHMARKS}
+CODE = {**PACKAGE, **TOP, **TOOLS}
 TESTS = {module_name(path): path for path in sorted((ROOT / "tests").rglob("*.py"))}
 EVERYTHING = {**CODE, **TESTS}
 

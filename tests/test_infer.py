@@ -140,7 +140,7 @@ def test_classes_that_are_wordnet_ids_are_put_into_words(tmp_path, photos):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["--lr", "1"], "ckpt_path is not set, and fresh weights know nothing: give --ckpt_path FILE"),
+        (["--lr", "1"], "ckpt_path is not set, and fresh weights know nothing: give --ckpt_path FILE, or"),
         (["--ckpt_path", "MINDCV", "--dataset", "image_folder"], "does not say how many classes it has"),
         (["--ckpt_path", "ONNX", "--image_resize", "48"], "takes images of 32 x 32 pixels, not 48 x 48: set"),
         (
