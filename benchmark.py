@@ -1,7 +1,8 @@
 """Measure the family and write its table: `python benchmark.py --models mnasnet_075 mnasnet_100`.
 
 For each network: parameters, multiplications, training images/s and seconds an epoch, inference in ms, in
-graph and in PyNative mode. Each runs in a process of its own, because MindSpore keeps what the first has set up.
+graph and in PyNative mode. Each runs in a process of its own, because MindSpore keeps what the first one has
+set up.
 """
 
 import argparse

@@ -70,8 +70,8 @@ class Circumstances:
         return (
             f"One {self.device}, {self.machine} ({self.cores} cores), {self.image_size} px, batch "
             f"{self.batch_size}, {self.precision}, MindSpore {self.mindspore}, Python {self.python}, "
-            f"{self.date}; medians of {self.repeats}. Training on synthetic images already in memory; the time "
-            f"of an epoch of {self.images:,} images follows from images/s."
+            f"{self.date}; medians of {self.repeats}. Training on synthetic images that are in memory; the "
+            f"time of an epoch of {self.images:,} images follows from images/s."
         )
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,7 @@ def test_a_process_classifies_what_it_can_and_ends_with_status_1_for_the_rest(fi
     assert [path.name for path in tmp_path.iterdir()] == ["ö.jpg"]
 
 
+@pytest.mark.slow
 def test_a_process_runs_an_exported_network_and_writes_a_file(files, photos, tmp_path):
     argv = (
         "--ckpt_path",
@@ -208,14 +210,37 @@ def test_a_process_runs_an_exported_network_and_writes_a_file(files, photos, tmp
         assert [g["class"] for g in record["predictions"]] == [g.name for g in prediction.guesses]
 
 
+def test_a_mistake_is_one_line_and_status_2(tmp_path):
+    done = infer("--ckpt_path", "no.ckpt", "a.jpg", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no.ckpt: no such checkpoint: check the path\n"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["--ckpt_path", "no.ckpt"], "error: no.ckpt: no such checkpoint: check the path"),
-        ([], "error: there is nothing to classify: give images, folders or patterns"),
-        (["a.jpg", "--lr", "x"], "error: command line: lr=x does not fit: give a number"),
+        ([], "there is nothing to classify: give images, folders or patterns"),
+        (["a.jpg"], "a.jpg: no such file or folder, and no file matches it as a pattern: check the path"),
+        (["--lr", "x"], "command line: lr=x does not fit: give a number"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(tmp_path, argv, expected):
+def test_every_mistake_is_one_line_and_status_2(tmp_path, argv, expected):
     done = infer(*argv, cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected + "\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {expected}\n")
+
+
+def test_the_notebooks_lines_in_the_documentation_run(files, photos, tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "inference.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "ckpt").mkdir()
+    shutil.copy(files["plain"], tmp_path / "ckpt" / "mnasnet_100_best.ckpt")
+    shutil.copytree(photos / "val" / "sky", tmp_path / "holiday")
+    shutil.copy(photos / "val" / "red apple" / "red apple 0.JPEG", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    found: dict = {}
+    exec(code, found)
+    assert len(found["predictions"]) == 9
+    expected = predict(files["plain"], [Path("photo.jpg"), Path("holiday")], topk=2)
+    for one, other in zip(found["predictions"], expected, strict=True):
+        assert (one.path, [g.name for g in one.guesses]) == (other.path, [g.name for g in other.guesses])
