@@ -12,8 +12,9 @@ def train(config: Config) -> None:
     runtime = builders.start_runtime(config)
     data = builders.build_training_data(config, runtime)
     classes = data.source.classes
-    network = builders.build_network(config, classes, runtime, is_training=True)
-    average = builders.build_average(config, classes, runtime)
+    resumed = builders.find_resumed(config, runtime)
+    network = builders.build_network(config, classes, runtime, is_training=True, resumed=resumed)
+    average = builders.build_average(config, network, classes, runtime)
     learning_rates = builders.build_learning_rates(config, data.updates_per_epoch, runtime)
     optimizer = builders.build_optimizer(config, network, learning_rates)
     forward = builders.build_forward(config, network, classes)
@@ -21,7 +22,7 @@ def train(config: Config) -> None:
     stop = StopRequest(speaks=runtime.is_main)
     validate, validate_ema = builders.build_validations(config, network, average, runtime, stop)
     state = training_state(network, step)
-    checkpoints = builders.build_checkpoints(config, state, classes, runtime)
+    checkpoints = builders.build_checkpoints(config, network, state, classes, runtime)
     history = builders.build_history(config, runtime)
     trainer = Trainer(
         step,
@@ -39,7 +40,8 @@ def train(config: Config) -> None:
         log_interval=config.system.log_interval,
         sink=config.system.dataset_sink_mode and runtime.supports_sink,
     )
-    trainer.fit(builders.build_progress(config, state, data.steps_per_epoch, checkpoints, history, runtime))
+    steps = data.steps_per_epoch
+    trainer.fit(builders.build_progress(config, resumed, state, steps, checkpoints, history, runtime))
     if history is not None:
         print(history.summary())
 

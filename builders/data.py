@@ -17,10 +17,12 @@ from mindcv.runtime.session import Runtime
 
 __all__ = [
     "build_evaluation_transforms",
+    "build_some_images",
     "build_training_data",
     "build_validation_data",
     "channel_scale",
     "count_classes",
+    "evaluation_size",
 ]
 
 
@@ -43,6 +45,7 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
         num_parallel_workers=data.num_parallel_workers,
         num_samples=data.num_samples,
         num_classes=config.model.num_classes,
+        on_bad_image=data.on_bad_image,
         aug_repeats=config.policy.aug_repeats or 1,
         mixup=mix.mixup,
         cutmix=mix.cutmix,
@@ -65,13 +68,32 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
         size=runtime.size,
         num_parallel_workers=data.num_parallel_workers,
         num_classes=config.model.num_classes,
+        on_bad_image=data.on_bad_image,
     )
 
 
 def build_evaluation_transforms(config: Config) -> list[Any]:
     """Operators that make the network's input of an image, where nothing is drawn at random."""
-    size = config.augment.val_image_resize or config.augment.image_resize
-    return _transforms(config, size, is_training=False)
+    return _transforms(config, evaluation_size(config), is_training=False)
+
+
+def build_some_images(config: Config, split: str, count: int) -> Pipeline:
+    """So many images of a split as an evaluation sees them, from all over it; fewer if it has no more."""
+    source = _source(config, split)
+    step = max(1, len(source) // count)
+    return Pipeline(
+        source=source,
+        transform=build_evaluation_transforms(config),
+        batch_size=min(count, config.data.batch_size),
+        size=step,  # every step-th image: a folder's are in the order of its classes
+        num_samples=step * count,
+        num_parallel_workers=config.data.num_parallel_workers,
+    )
+
+
+def evaluation_size(config: Config) -> int:
+    """Height and width of the images of an evaluation, in pixels."""
+    return config.augment.val_image_resize or config.augment.image_resize
 
 
 def _source(config: Config, split: str) -> Source:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from builders.data import build_evaluation_transforms, channel_scale, count_classes
+from builders.data import build_evaluation_transforms, channel_scale, count_classes, evaluation_size
 from builders.network import build_network, normalized
 from config import Config
 from mindcv.data import ImageFiles, imagenet_classes, readable_classes
@@ -49,7 +49,7 @@ def _exported(config: Config, classes: Sequence[str]) -> Classifier:
     network = OnnxNetwork(config.model.ckpt_path, mean=mean, std=std)
     network.check(
         batch_size=network.batch_size or 1,
-        image_resize=config.augment.val_image_resize or config.augment.image_resize,
+        image_resize=evaluation_size(config),
         in_channels=config.model.in_channels,
     )
     return Classifier(network, _names(classes, network.num_classes or 0))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mindspore import Parameter, Tensor, nn
+from tqdm import tqdm
 
 from builders.data import build_validation_data
 from builders.network import normalized
@@ -18,6 +19,7 @@ from mindcv.engine import (
     evaluate,
 )
 from mindcv.loss import create_loss
+from mindcv.models.weights import evaluation_options
 from mindcv.runtime.session import Runtime
 
 __all__ = [
@@ -38,7 +40,7 @@ def build_evaluation(
     runtime: Runtime,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> Callable[[], Evaluation | None]:
-    """A function that scores the network as it then is, and names an image that cannot be read.
+    """A function that scores the network as it then is, and names images that cannot be read.
 
     Its loss knows no label smoothing. Where it is asked to stop, it returns None.
     """
@@ -47,7 +49,7 @@ def build_evaluation(
     def run() -> Evaluation | None:
         batches = data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
         try:
-            return evaluate(
+            evaluation = evaluate(
                 step,
                 batches,
                 data.batch_size,
@@ -56,6 +58,9 @@ def build_evaluation(
             )
         except RuntimeError as error:
             raise data.explain(error) from error
+        if bad_images := data.bad_images():
+            tqdm.write(bad_images)
+        return evaluation
 
     return run
 
@@ -78,7 +83,11 @@ def build_validations(
 
 
 def build_checkpoints(
-    config: Config, state: Mapping[str, Parameter | Tensor], classes: Sequence[str], runtime: Runtime
+    config: Config,
+    network: nn.Cell,
+    state: Mapping[str, Parameter | Tensor],
+    classes: Sequence[str],
+    runtime: Runtime,
 ) -> CheckpointManager | None:
     """What saves the state of a training; one rank does."""
     if not runtime.is_main:
@@ -88,7 +97,7 @@ def build_checkpoints(
         checkpoint.ckpt_save_dir,
         config.model.model,
         state,
-        {"config": config.options(), "classes": list(classes)},
+        {"config": config.options(), "classes": list(classes), **evaluation_options(network)},
         interval=checkpoint.ckpt_save_interval,
         policy=checkpoint.ckpt_save_policy,
         keep=checkpoint.keep_checkpoint_max,

@@ -5,36 +5,61 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from mindspore import Parameter, Tensor
 
 from config import Config
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, History, Progress
-from mindcv.engine.checkpoint import checkpoint_files
 from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
 from mindcv.errors import NotFiniteError
 from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
 from mindcv.serialization import Checkpoint
 
-__all__ = ["build_progress", "build_rollback", "goes_on"]
+__all__ = ["Found", "build_progress", "build_rollback", "find_resumed", "resumed_options"]
+
+Found = tuple[Path, Checkpoint]  # a run's file, and what it holds
 
 logger = logging.getLogger("mindcv.build")
 
 ROLLBACKS = 3
 
 
-def goes_on(config: Config) -> bool:
-    """Whether a training goes on with a checkpoint, which then has all the weights."""
-    checkpoint = config.checkpoint
-    if checkpoint.resume == "auto":
-        return bool(checkpoint_files(Path(checkpoint.ckpt_save_dir), config.model.model))
-    return bool(checkpoint.resume)
+def find_resumed(config: Config, runtime: Runtime) -> Found | None:
+    """The checkpoint that a training goes on with; None where it starts, and on all ranks but the first."""
+    resume, folder = config.checkpoint.resume, config.checkpoint.ckpt_save_dir
+    if not resume or not runtime.is_main:
+        return None
+    if resume != "auto":
+        return Path(resume), read_state(resume)
+    found = find_state(folder, config.model.model)
+    if found is None:
+        logger.info("resume=auto: no checkpoint in %s, the run starts", folder)
+    return found
+
+
+def resumed_options(found: Found | None, runtime: Runtime) -> dict[str, Any]:
+    """How the network was built whose training goes on: ``bn_eps`` and ``padding``, where its file says so.
+
+    A run may have taken them from a file of weights, which the options of its continuation do not name.
+
+    Args:
+        found: From `find_resumed`, on the first rank.
+        runtime: This process; all of them get the same.
+    """
+    metadata, numbers = {} if found is None else found[1].metadata, np.zeros(2)
+    if "bn_eps" in metadata:
+        numbers[:] = metadata["bn_eps"], metadata["padding"] == "same"
+    eps, same = runtime.sum_over_ranks(numbers)
+    return {"bn_eps": float(eps), "padding": "same" if same else "symmetric"} if eps else {}
 
 
 def build_progress(
     config: Config,
+    found: Found | None,
     state: Mapping[str, Parameter | Tensor],
     steps_per_epoch: int,
     checkpoints: CheckpointManager | None,
@@ -44,7 +69,8 @@ def build_progress(
     """Where the run goes on, with everything put back into place; rank 0 reads, the others get it from there.
 
     Args:
-        config: Options; `resume` says what to go on with.
+        config: Options.
+        found: What to go on with, from `find_resumed`.
         state: The tensors of the run, as from `training_state`.
         steps_per_epoch: Batches in an epoch.
         checkpoints: Goes on with the files of the run; None on the other ranks.
@@ -56,16 +82,11 @@ def build_progress(
         if checkpoints is not None:
             checkpoints.warn_of_earlier_run()
         return place
-    if checkpoints is not None and history is not None:
-        resume = config.checkpoint.resume
-        found = (Path(resume), read_state(resume)) if resume != "auto" else _newest(checkpoints)
-        if found is None:
-            logger.info("resume=auto: no checkpoint in %s, the run starts", checkpoints.folder)
-        else:
-            place = _taken_up(found, state, steps_per_epoch, checkpoints, history)
-            changed = different_options(found[1].metadata["config"], config.options())
-            if changed:
-                logger.warning("goes on with other options: %s", changed)
+    if found is not None and checkpoints is not None and history is not None:
+        place = _taken_up(found, state, steps_per_epoch, checkpoints, history)
+        changed = different_options(found[1].metadata["config"], config.options())
+        if changed:
+            logger.warning("goes on with other options: %s", changed)
     return _shared(place, state, runtime)
 
 
@@ -96,7 +117,7 @@ def build_rollback(
     return roll_back
 
 
-def _newest(checkpoints: CheckpointManager) -> tuple[Path, Checkpoint] | None:
+def _newest(checkpoints: CheckpointManager) -> Found | None:
     return find_state(checkpoints.folder, checkpoints.name)
 
 
@@ -109,7 +130,7 @@ def _shared(place: Progress, state: Mapping[str, Parameter | Tensor], runtime: R
 
 
 def _taken_up(
-    found: tuple[Path, Checkpoint],
+    found: Found,
     state: Mapping[str, Parameter | Tensor],
     steps_per_epoch: int,
     checkpoints: CheckpointManager,

@@ -8,8 +8,8 @@ from typing import Any
 
 from config import Config, ConfigError, given_option, load_config, refuse
 from mindcv.errors import UserError
+from mindcv.models.weight_files import read_weights
 from mindcv.runtime.onnx import open_onnx
-from mindcv.serialization import read_checkpoint
 from options import OPTION_TYPES
 
 __all__ = ["load_stored_config", "parse_stored_args", "stored_options"]
@@ -79,7 +79,7 @@ def stored_options(path: str | Path) -> tuple[dict[str, Any], list[str]]:
     """The options and the class names that a file has kept.
 
     Args:
-        path: A checkpoint, or an ONNX file.
+        path: A file of weights, or an ONNX file.
 
     Returns:
         All flat options of the training, as from `Config.options`, and the names in the order of the logits;
@@ -89,11 +89,7 @@ def stored_options(path: str | Path) -> tuple[dict[str, Any], list[str]]:
         UserError: If the file cannot be read, or onnxruntime, which reads ONNX files, is not installed.
     """
     path = Path(path)
-    metadata: Mapping[str, Any] = {}
-    if path.suffix == ".ckpt":
-        metadata = read_checkpoint(path).metadata
-    elif path.suffix == ".onnx":
-        metadata = _exported(path)
+    metadata = _exported(path) if path.suffix == ".onnx" else read_weights(path).metadata
     options, classes = metadata.get("config") or {}, metadata.get("classes") or []
     if not isinstance(options, Mapping) or not isinstance(classes, list):
         raise UserError(f"{path}: what it keeps of its training is in no known form: use another file")

@@ -15,7 +15,12 @@ class UserError(ValueError):
 
     The command-line programs print it without a traceback and exit with status 2; in a notebook it is
     an ordinary `ValueError`.
+
+    Attributes:
+        status: With which status a program ends.
     """
+
+    status = 2
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split("\n")))

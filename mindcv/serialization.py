@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ __all__ = [
     "Checkpoint",
     "read_checkpoint",
     "write_checkpoint",
+    "write_file",
 ]
 
 # What stands before the names of tensors that are not the network's own: those of its moving average, of the
@@ -78,14 +79,31 @@ def write_checkpoint(
     Raises:
         UserError: If the file cannot be written, for example because the disk is full.
     """
+
+    def content(partial: Path) -> bytes:
+        head = _records(partial, {}, {_HEAD: _VERSION})
+        body = _records(partial, tensors, {_METADATA: json.dumps(dict(metadata))})
+        return head + body + _seal(partial, head + body)
+
+    write_file(path, content)
+
+
+def write_file(path: Path, content: Callable[[Path], bytes]) -> None:
+    """Write a file so that at any moment `path` holds the old one or the new one, whole.
+
+    Args:
+        path: File to write; its folder must exist.
+        content: Makes what to write; it may use the path that it is given for files of its own.
+
+    Raises:
+        UserError: If the file cannot be written, for example because the disk is full.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             partial = Path(folder) / path.name
-            head = _records(partial, {}, {_HEAD: _VERSION})
-            body = _records(partial, tensors, {_METADATA: json.dumps(dict(metadata))})
-            seal = _seal(partial, head + body)
+            whole = content(partial)
             with partial.open("wb") as file:
-                file.write(head + body + seal)
+                file.write(whole)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

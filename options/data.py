@@ -27,6 +27,9 @@ class DataConfig:
         num_samples: Train on this many images in total, over all devices.
         batch_size: Images per device and step.
         drop_remainder: Leave out the last training batch of an epoch if it is not full.
+        on_bad_image: What to do about an image file that cannot be read. fail stops. skip trains on the next
+            image of the epoch's order instead, and replace on the next one of the same class; the validation
+            leaves it out with either.
     """
 
     dataset: DATASETS = "imagenet"
@@ -38,6 +41,7 @@ class DataConfig:
     num_samples: int | None = None
     batch_size: int = 128
     drop_remainder: bool = True
+    on_bad_image: Literal["fail", "skip", "replace"] = "fail"
 
     def __post_init__(self) -> None:
         check_numbers(self, "give 1 or more", "num_parallel_workers", "num_samples", "batch_size", low=1)

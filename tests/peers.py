@@ -1,7 +1,7 @@
 """timm and torchvision, for tests to compare with.
 
-PyPI's torchvision has its operators (for detection: MnasNet uses none) compiled for PyTorch's CUDA build. Beside
-a CPU build they are missing, and the import fails where it registers their shapes. Declared, they are enough.
+PyPI's torchvision has its operators (for detection: MnasNet uses none) compiled for CUDA builds of PyTorch.
+Beside a CPU build they are missing, and the import fails where it registers their shapes. Declared, they do.
 """
 
 import torch

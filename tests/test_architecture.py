@@ -23,12 +23,14 @@ MAY_IMPORT = {
     "engine": LEAVES,
     "inference": LEAVES,
     "benchmark": LEAVES,
+    "export": LEAVES,
     **dict.fromkeys(FACTORIES, LEAVES),
 }
 
 # What each program may import of ours.
 PROGRAMS = {
     "train": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
+    "convert": {"mindcv.models", "mindcv.runtime"},
     "validate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
     "infer": {
         "builders",
@@ -39,6 +41,7 @@ PROGRAMS = {
         "mindcv.runtime",
     },
     "benchmark": {"builders", "config", "mindcv.benchmark", "mindcv.engine", "mindcv.runtime"},
+    "export": {"builders", "config", "mindcv.export", "mindcv.runtime", "mindcv.errors"},
     "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
     "tools.measure_scaling": {"builders", "config", "mindcv.engine", "mindcv.runtime"},
     "tools.find_learning_rate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},

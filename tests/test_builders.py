@@ -82,7 +82,7 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     optimizer = builders.build_optimizer(config, net, [0.1])
     forward = builders.build_forward(config, net, "ab")
     step = builders.build_train_step(config, net, forward, optimizer, None, ALONE)
-    assert builders.build_checkpoints(config, training_state(net, step), ["a", "b"], other) is None
+    assert builders.build_checkpoints(config, net, training_state(net, step), ["a", "b"], other) is None
     assert builders.build_history(config, other) is None
     assert builders.build_statistics_exchange(config, net, None, ALONE) is None
 
@@ -90,7 +90,7 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
 def test_a_damaged_validation_image_is_named_with_and_without_a_training(folder):
     damaged = folder / "val" / "b" / "5.png"
     damaged.write_bytes(damaged.read_bytes()[:100])
-    expected = f"{damaged} cannot be read as an image: remove or replace it"
+    expected = f"{damaged} is cut short: remove or replace it, or set on_bad_image to skip"
     with pytest.raises(UserError) as caught:
         score(folder)
     assert str(caught.value) == expected

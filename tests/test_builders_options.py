@@ -47,7 +47,7 @@ def network_for(**options: Any) -> nn.Cell:
 def step_for(network: nn.Cell | None = None, **options: Any) -> TrainStep:
     config = config_for(**options)
     network = network or builders.build_network(config, CLASSES, ALONE, is_training=True)
-    average = builders.build_average(config, CLASSES, ALONE)
+    average = builders.build_average(config, network, CLASSES, ALONE)
     optimizer = builders.build_optimizer(config, network, [0.1])
     forward = builders.build_forward(config, network, CLASSES)
     return builders.build_train_step(config, network, forward, optimizer, average, ALONE)
@@ -194,7 +194,7 @@ def test_an_average_starts_from_the_network_and_has_its_decay(tmp_path):
 def test_network_and_average_are_validated_each_by_its_own_weights(photos):
     config = config_for(photos, ema=True, val_while_train=True)
     network = builders.build_network(config, CLASSES, ALONE, is_training=True)
-    average = builders.build_average(config, CLASSES, ALONE)
+    average = builders.build_average(config, network, CLASSES, ALONE)
     for net, favourite in ((network, 0), (average, 2)):
         bias = np.zeros(3, np.float32)
         bias[favourite] = 1000

@@ -108,7 +108,7 @@ def build(photos: Path, mode: int, **options: Any) -> Run:
     data = builders.build_training_data(config, ALONE)
     classes = data.source.classes
     network = builders.build_network(config, classes, ALONE, is_training=True)
-    average = builders.build_average(config, classes, ALONE)
+    average = builders.build_average(config, network, classes, ALONE)
     rates = builders.build_learning_rates(config, data.updates_per_epoch, ALONE)
     optimizer = builders.build_optimizer(config, network, rates)
     forward = builders.build_forward(config, network, classes)

@@ -30,10 +30,10 @@ def png(value):
     return data.getvalue()
 
 
-def write_records(path, *, image="data", label="label", label_type="int64", shards=1):
+def write_records(path, *, image="data", label="label", label_type="int64", shards=1, labels=LABELS):
     writer = FileWriter(str(path), shard_num=shards)
     writer.add_schema({image: {"type": "bytes"}, label: {"type": label_type}})
-    writer.write_raw_data([{image: png(i), label: LABELS[i]} for i in range(COUNT)])
+    writer.write_raw_data([{image: png(i), label: labels[i]} for i in range(COUNT)])
     writer.commit()
 
 
@@ -97,6 +97,21 @@ def test_a_label_beyond_the_networks_outputs_is_refused(records):
     assert len(evaluated(source, num_classes=5)[1]) == COUNT
     with pytest.raises(UserError, match=r"num_classes=4 is too small: .* has the label 4, so give 5 or more"):
         evaluated(source, num_classes=4)
+
+
+@pytest.mark.parametrize("label", [-1, 2**31, 2**40])
+def test_a_label_that_is_no_class_is_named(tmp_path, label):
+    write_records(tmp_path / "train.mindrecord", labels=[*LABELS[1:], label])
+    with pytest.raises(UserError, match=rf"train.mindrecord has the label {label}: give labels from 0 on"):
+        evaluated(create_source("mindrecord", tmp_path, "train"), num_classes=5)
+
+
+@pytest.mark.parametrize("mode", ["skip", "replace"])
+def test_images_that_mindspore_reads_itself_cannot_be_skipped(records, mode):
+    source = create_source("mindrecord", records, "train")
+    message = rf"on_bad_image={mode} needs images that are files, and MindSpore reads .*: leave it at fail"
+    with pytest.raises(UserError, match=message):
+        evaluated(source, on_bad_image=mode)
 
 
 def test_a_shuffled_dataset_is_in_a_new_order_at_each_pass(records):

@@ -94,6 +94,10 @@ POLICY = {"auto_augment", "color_jitter", *ERASING}
 MIXING = {"mixup", "cutmix", "cutmix_prob", "mixup_switch_prob", "mixup_off_epoch"}
 OTHER_TRANSFORMS = set(inspect.signature(create_transforms).parameters) - POLICY
 OTHER_BATCHES = {field.name for field in dataclasses.fields(Pipeline)} - MIXING
+OTHER_DATA = MIXING | {
+    *("source", "transform", "later_transforms", "is_training", "seed", "rank", "size", "num_classes"),
+    *("aug_repeats", "accumulation", "teacher", "python_multiprocessing"),
+}
 PYRAMID = {"features_only", "out_indices"}
 OTHER_MODEL = {"num_classes", "in_channels", "pretrained", "new_classifier", "kwargs", *PYRAMID}
 
@@ -101,6 +105,7 @@ OTHER_MODEL = {"num_classes", "in_channels", "pretrained", "new_classifier", "kw
 # Sections, and what takes their options as keywords; with it, what the program itself gives as keywords.
 FACTORIES = {
     DataConfig: {
+        Pipeline: OTHER_DATA,
         create_dataset: {"num_shards", "shard_id"},
         create_loader: {
             *("dataset", "is_training", "transform", "target_transform", "python_multiprocessing"),

@@ -175,7 +175,7 @@ def test_a_process_classifies_what_it_can_and_ends_with_status_1_for_the_rest(fi
     names = [photos / "val" / "sky" / "sky [0-2].JPEG", tmp_path, photos / "val" / "red apple"]
     done = infer(*names, "--ckpt_path", files["plain"], "--format", "csv", "--topk=2", cwd=tmp_path)
     assert notices(done.stderr) == [
-        f"{tmp_path}/ö.jpg cannot be read as an image: remove or replace it",
+        f"{tmp_path}/ö.jpg is no image that MindSpore decodes: remove or replace it",
         "1 of 12 files cannot be read",
     ]
     assert done.returncode == 1

@@ -125,7 +125,7 @@ def test_a_training_starts_from_the_published_weights_and_so_does_its_average(pu
     network = trained(ema=True)
     assert different(network, published) == ["classifier.weight", "classifier.bias"]
     config = config_for(ema=True)
-    average = builders.build_average(config, CLASSES, ALONE)
+    average = builders.build_average(config, network, CLASSES, ALONE)
     forward = builders.build_forward(config, network, CLASSES)
     optimizer = builders.build_optimizer(config, network, [0.1])
     step = builders.build_train_step(config, network, forward, optimizer, average, ALONE)
@@ -144,17 +144,16 @@ def test_in_a_training_of_several_ranks_only_the_first_fetches(published, server
 
 
 def test_a_run_that_goes_on_needs_no_published_weights(published, server, tmp_path):
-    saved = tmp_path / "ckpt"
-    trained(resume=str(saved / "little-3.ckpt"), ckpt_save_dir=str(saved))
-    assert server.requests == []
-    trained(resume="auto", ckpt_save_dir=str(saved))  # there is nothing to go on with yet
+    saved, options = tmp_path / "ckpt", {"resume": "auto", "ckpt_save_dir": str(tmp_path / "ckpt")}
+    assert builders.find_resumed(config_for(**options), ALONE) is None
+    first = trained(**options)  # there is nothing to go on with yet
     assert len(server.requests) == 1
-    server.requests.clear()
     saved.mkdir()
-    (saved / "little-3.ckpt").touch()
+    write_checkpoint(saved / "little-3.ckpt", first.parameters_dict(), {"progress": {}})
     (tmp_path / "cache").rename(tmp_path / "away")
-    trained(resume="auto", ckpt_save_dir=str(saved))
-    assert server.requests == []
+    resumed = builders.find_resumed(config_for(**options), ALONE)
+    builders.build_network(config_for(**options), CLASSES, ALONE, is_training=True, resumed=resumed)
+    assert len(server.requests) == 1
 
 
 def test_a_validation_scores_published_weights_on_their_classes_only(published):

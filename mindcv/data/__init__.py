@@ -13,7 +13,7 @@ from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.sources import Source
 from mindcv.data.stages import progressive_stages
 from mindcv.data.teacher import OnnxTeacher, with_teacher
-from mindcv.data.transforms import create_transforms
+from mindcv.data.transforms import create_transforms, describe_evaluation
 
 __all__ = [
     "Augmentation",
@@ -29,6 +29,7 @@ __all__ = [
     "create_loader",
     "create_source",
     "create_transforms",
+    "describe_evaluation",
     "epoch_indices",
     "epoch_keys",
     "imagenet_classes",

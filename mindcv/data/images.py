@@ -17,7 +17,7 @@ from mindspore.dataset.vision import ConvertMode
 from numpy.typing import NDArray
 
 from mindcv.data.catalogue import find_dataset
-from mindcv.data.folder import EXTENSIONS, read_image
+from mindcv.data.folder import EXTENSIONS, read_file
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -27,7 +27,6 @@ READS_AHEAD = 64  # images of 224 pixels: 10 MB
 
 # What MindSpore's decoder writes into the working directory when it fails.
 DUMPS = ("abnormal_image.*", "unsupported_image.*")
-NOT_DECODED = {b"GIF8": "GIF", b"RIFF": "WebP"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,30 +140,19 @@ class ImageFiles:
                 yield image
 
     def _read(self, path: str) -> ImageFile:
+        pixels: Any
+        pixels, fault = read_file(path)
         try:
-            pixels: Any = _content(path)
-            for step in self._steps:
+            for step in () if fault else self._steps:
                 pixels = step(pixels)
-        except UserError as error:
-            return ImageFile(path=path, problem=str(error))
-        except OSError as error:
-            return ImageFile(path=path, problem=f"{path} cannot be read ({error.strerror}): check the file")
         except (RuntimeError, TypeError, ValueError):
+            fault = "cannot be decoded"
             with self._clearing:
                 for dump in _dumps() - self._dumps:
                     dump.unlink(missing_ok=True)
-            return ImageFile(path=path, problem=f"{path} cannot be read as an image: remove or replace it")
+        if fault:
+            return ImageFile(path=path, problem=f"{path} {fault}: remove or replace it")
         return ImageFile(path=path, pixels=pixels)
-
-
-def _content(path: str) -> NDArray[np.uint8]:
-    content = read_image(path)
-    if not len(content):
-        raise UserError(f"{path} is empty: remove or replace it")
-    kind = NOT_DECODED.get(content[:4].tobytes())
-    if kind is not None:
-        raise UserError(f"{path} is a {kind} file, which MindSpore does not decode: convert it to PNG")
-    return content
 
 
 def _opened(dataset_name: str) -> list[Any]:

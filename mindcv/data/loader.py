@@ -1,5 +1,6 @@
 """Batches of transformed images."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from mindcv.data.transforms import create_transforms
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
-__all__ = ["create_loader", "make_batches"]
+__all__ = ["create_loader", "make_batches", "seed_operators"]
 
 Keys = Callable[[int, int], Indices]
 
@@ -129,6 +130,14 @@ def make_batches(
     return dataset.map(
         partial(_mixed, mixup), ["image", "label", "key", "mixed"], ["image", "label"], **options
     )
+
+
+def seed_operators(seed: int) -> None:
+    """Seed MindSpore's operators, and leave alone the generators of Python and NumPy that it seeds too."""
+    python, numpy = random.getstate(), np.random.get_state()
+    ds.config.set_seed(seed)
+    random.setstate(python)
+    np.random.set_state(numpy)
 
 
 def _takes_key(operator: Any) -> bool:

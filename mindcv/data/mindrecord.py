@@ -11,7 +11,7 @@ from mindspore import int32
 from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
-from mindcv.data.sources import Indices, LaterPasses, Source
+from mindcv.data.sources import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -20,6 +20,7 @@ __all__ = ["MindRecordSource"]
 RECORD_FILE = re.compile(r"\.mindrecord\d*$")
 IMAGE_COLUMNS = ("image", "data")
 LABELS_A_READ = 4096
+LABELS_END = 2**31  # labels are int32 in the pipeline
 
 
 class MindRecordSource(Source):
@@ -56,8 +57,11 @@ class MindRecordSource(Source):
         rows = self._open(["label"], shuffle=False).batch(LABELS_A_READ)
         labels = [row[0] for row in rows.create_tuple_iterator(num_epochs=1, output_numpy=True)]
         labels = np.concatenate(labels)
-        if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise UserError(f"{self.origin}: a label must be one whole number, 0 or more")
+        for label in (labels.min(), labels.max()):
+            if not 0 <= label < LABELS_END:
+                raise UserError(f"{self.origin} has the label {label}: give labels from 0 on")
         return labels.astype(np.int32)
 
     @cached_property
@@ -66,7 +70,12 @@ class MindRecordSource(Source):
         return [str(label) for label in range(int(self.labels.max()) + 1)]
 
     def dataset(
-        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
+        self,
+        indices: Indices,
+        *,
+        later: LaterPasses | None = None,
+        num_parallel_workers: int = 1,
+        on_bad_image: BadImage = "fail",
     ) -> Any:
         """Samples as a MindSpore dataset, see `Source.dataset`."""
         sampler = ds.SubsetSampler(indices.tolist())

@@ -1,15 +1,13 @@
 """A dataset's epochs as MindSpore pipelines, each a function of the seed, the epoch and the rank alone."""
 
 import itertools
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import mindspore.dataset as ds
 import numpy as np
 
-from mindcv.data.loader import make_batches
+from mindcv.data.loader import make_batches, seed_operators
 from mindcv.data.mixup import Mixup
 from mindcv.data.sampling import (
     augmentation_seed,
@@ -59,6 +57,9 @@ class Pipeline:
         teacher: Takes the images of a batch and returns logits, which become a third column.
         python_multiprocessing: Run operators written in Python in processes instead of threads, which are
             held up by each other where there are many cores.
+        on_bad_image: What becomes of an image file that cannot be read. fail ends the epoch. In training the
+            next one of the epoch's order (skip) or of its class (replace) comes in its place, and all else
+            stays as it is; in evaluation either leaves it out, with the label -1.
 
     Raises:
         UserError: If there are too few images for one update on every rank, a label is too large, or another
@@ -87,6 +88,7 @@ class Pipeline:
     accumulation: int = 1
     teacher: Callable[[np.ndarray], np.ndarray] | None = None
     python_multiprocessing: bool = False
+    on_bad_image: Literal["fail", "skip", "replace"] = "fail"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -106,6 +108,11 @@ class Pipeline:
             raise UserError(
                 f"num_classes={self.num_classes} is too small: {self.source.origin} has the label "
                 f"{self.source.labels.max()}, so give {self.source.labels.max() + 1} or more"
+            )
+        if self.on_bad_image != "fail" and not isinstance(self.source, StreamSource):
+            raise UserError(
+                f"on_bad_image={self.on_bad_image} needs images that are files, and MindSpore reads "
+                f"{self.source.origin} itself: leave it at fail"
             )
 
     def _check_updates(self) -> None:
@@ -171,7 +178,7 @@ class Pipeline:
             probabilities where batches are mixed).
         """
         if self.is_training:
-            _seed_augmentation(augmentation_seed(self.seed, epoch, self.rank))
+            seed_operators(augmentation_seed(self.seed, epoch, self.rank))
         batches = self._batches(epoch, endless=False)
         # Skipping whole batches lets the random operators run over them: a shorter list of images would not.
         return self._taught(batches.skip(skip) if skip else batches)
@@ -198,7 +205,7 @@ class Pipeline:
                 f"MindRecord {self.source.origin} in every epoch: set aug_repeats to 0, or "
                 "dataset_sink_mode to False"
             )
-        _seed_augmentation(augmentation_seed(self.seed, first_epoch, self.rank))
+        seed_operators(augmentation_seed(self.seed, first_epoch, self.rank))
         return self._taught(self._batches(first_epoch, endless=True))
 
     def stages(self, num_epochs: int, first_epoch: int = 0) -> list[tuple[int, int]]:
@@ -254,8 +261,12 @@ class Pipeline:
         def keys(number: int, count: int) -> Indices:
             return epoch_keys(count, seed=self.seed, epoch=epoch + number, rank=self.rank, size=self.size)
 
+        on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
+        source = self.source.dataset(
+            indices, later=later, num_parallel_workers=workers, on_bad_image=on_bad_image
+        )
         batches = make_batches(
-            self.source.dataset(indices, later=later, num_parallel_workers=workers),
+            source,
             self._operators(epoch),
             self.batch_size,
             keys=keys,
@@ -273,15 +284,16 @@ class Pipeline:
         Returns:
             A `UserError` that names the files which are no readable image; `error` itself if all are.
         """
-        files = self.source.unreadable()
-        if not files:
-            return error
-        return UserError(f"{', '.join(files)} cannot be read as an image: remove or replace it")
+        trouble = self.source.trouble()
+        return UserError(trouble) if trouble else error
 
+    def bad_images(self) -> str:
+        """What became of images that could not be read since the last call, in one line; empty if all could.
 
-def _seed_augmentation(seed: int) -> None:
-    """Seed MindSpore's operators, and leave alone the generators of Python and NumPy that it seeds too."""
-    python, numpy = random.getstate(), np.random.get_state()
-    ds.config.set_seed(seed)
-    random.setstate(python)
-    np.random.set_state(numpy)
+        A training counts them each time. An evaluation, whose images are the same ones each time, reports
+        only those that are new.
+        """
+        trained = "replaced" if self.on_bad_image == "replace" else "skipped"
+        outcome = trained if self.is_training else "not counted"
+        rank = f" on rank {self.rank} of {self.size}" if self.size > 1 else ""
+        return self.source.bad_images(outcome, rank=rank, always=self.is_training)

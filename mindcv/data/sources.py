@@ -2,17 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import mindspore.dataset as ds
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ArraySource", "Sample", "Source", "StreamSource", "stream"]
+__all__ = ["ArraySource", "BadImage", "Sample", "Source", "StreamSource", "stream"]
 
 Sample = tuple[NDArray[np.uint8], Any]  # an image, and its label: an int32 scalar
 Indices = NDArray[np.int64]
 LaterPasses = Callable[[int], Indices]
+
+# What becomes of an image that cannot be read: it ends the pass; the next one of the pass comes in its place,
+# or the next one of its class; or its place is left blank, by a black image of the label -1.
+BadImage = Literal["fail", "skip", "replace", "blank"]
 
 
 class Source(ABC):
@@ -33,7 +37,12 @@ class Source(ABC):
 
     @abstractmethod
     def dataset(
-        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
+        self,
+        indices: Indices,
+        *,
+        later: LaterPasses | None = None,
+        num_parallel_workers: int = 1,
+        on_bad_image: BadImage = "fail",
     ) -> Any:
         """Samples as a MindSpore dataset.
 
@@ -42,15 +51,21 @@ class Source(ABC):
             later: Gives the samples of the second pass and further ones by their number, from 1; as many as
                 `indices`. Without it every pass is the same.
             num_parallel_workers: Threads that read, where MindSpore reads the files itself.
+            on_bad_image: What becomes of an image that cannot be read, where samples are files. Pixels in
+                memory are never bad, and where MindSpore reads the files itself a bad image always fails.
 
         Returns:
             A dataset with the columns image (uint8: the bytes of a file, or pixels ``[H, W, C]``) and label
             (int32, scalar).
         """
 
-    def unreadable(self) -> list[str]:
-        """Files among those read last that cannot be decoded; none where samples are no files."""
-        return []
+    def trouble(self) -> str:
+        """What is wrong with the files read last, and the remedy; empty if nothing is, or they are none."""
+        return ""
+
+    def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
+        """What was bad since the last call, see `BadImages.report`; empty where samples are no files."""
+        return ""
 
 
 class StreamSource(Source):
@@ -68,16 +83,21 @@ class StreamSource(Source):
         self.labels = labels
 
     @abstractmethod
-    def read(self, indices: Indices) -> Iterator[Sample]:
+    def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
         """Samples of the given indices, in their order."""
 
     def dataset(
-        self, indices: Indices, *, later: LaterPasses | None = None, num_parallel_workers: int = 1
+        self,
+        indices: Indices,
+        *,
+        later: LaterPasses | None = None,
+        num_parallel_workers: int = 1,
+        on_bad_image: BadImage = "fail",
     ) -> Any:
         """Samples as a MindSpore dataset, see `Source.dataset`; one thread feeds it."""
 
         def samples(number: int) -> Iterator[Sample]:
-            return self.read(later(number) if later and number else indices)
+            return self.read(later(number) if later and number else indices, on_bad_image)
 
         return stream(["image", "label"], samples, len(indices))
 
@@ -133,7 +153,7 @@ class ArraySource(StreamSource):
         super().__init__(origin, classes, labels)
         self._images = images
 
-    def read(self, indices: Indices) -> Iterator[Sample]:
+    def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
         """Images of the given indices, in their order."""
         for index in indices:
             yield self._images[index], self.labels[index]

@@ -15,7 +15,7 @@ from mindcv.data.catalogue import DatasetInfo, check_channels, find_dataset
 from mindcv.data.keyed import create_augmentation
 from mindcv.errors import UserError, did_you_mean
 
-__all__ = ["create_transforms"]
+__all__ = ["create_transforms", "describe_evaluation"]
 
 INTERPOLATIONS = {
     "nearest": Inter.NEAREST,
@@ -87,10 +87,7 @@ def create_transforms(
     check_channels(in_channels)
     inter = _find_interpolation(interpolation)
     size = (image_resize, image_resize) if isinstance(image_resize, int) else tuple(image_resize)
-    if crop_pct is None:
-        crop_pct = 1.0 if info.small else 0.875
-    if not 0 < crop_pct <= 1:
-        raise UserError(f"crop_pct={crop_pct} is no part of an image: give a number above 0 and up to 1")
+    crop_pct = _kept_part(info, crop_pct)
     erasing = {"scale": re_scale, "ratio": re_ratio, "value": re_value, "max_attempts": re_max_attempts}
     augmentation = create_augmentation(
         dataset_name, min(size), auto_augment, color_jitter, re_prob, **erasing
@@ -113,6 +110,46 @@ def create_transforms(
             operators += [vision.RandomCrop(size, padding=padding)] if padding else []
         operators += _flips(info.hflip if hflip is None else hflip, vflip)
     return operators + python + _channels_first(coloured, in_channels)
+
+
+def describe_evaluation(
+    dataset_name: str = "",
+    image_resize: int = 224,
+    interpolation: str = "bilinear",
+    crop_pct: float | None = None,
+) -> dict[str, Any]:
+    """What `create_transforms` does to an evaluation image, in words that need no MindSpore.
+
+    Args:
+        dataset_name: See `create_transforms`, as for the others.
+        image_resize: Size of the output in pixels.
+        interpolation: How images are resized.
+        crop_pct: Part of the resized image that the crop keeps.
+
+    Returns:
+        ``resize``: pixels of the resized image; ``side``: whether that is its ``shorter`` side, its aspect
+        kept, or ``both``; ``interpolation``; ``crop``: pixels of the centre crop that follows.
+
+    Raises:
+        UserError: If a name is unknown or a number impossible.
+    """
+    info = find_dataset(dataset_name)
+    _find_interpolation(interpolation)
+    return {
+        "resize": math.floor(image_resize / _kept_part(info, crop_pct)),
+        "side": "both" if info.small else "shorter",
+        "interpolation": interpolation,
+        "crop": image_resize,
+    }
+
+
+def _kept_part(info: DatasetInfo, crop_pct: float | None) -> float:
+    """The part of a resized image that the evaluation crop keeps."""
+    if crop_pct is None:
+        return 1.0 if info.small else 0.875
+    if not 0 < crop_pct <= 1:
+        raise UserError(f"crop_pct={crop_pct} is no part of an image: give a number above 0 and up to 1")
+    return crop_pct
 
 
 def _find_interpolation(name: str) -> Inter:

@@ -14,7 +14,8 @@ from mindcv.serialization import TRAINING_STATE, read_checkpoint
 
 __all__ = ["average_checkpoints", "select_checkpoints"]
 
-KEPT = ("config", "classes")
+BUILT = ("bn_eps", "padding")
+KEPT = ("config", "classes", *BUILT)
 
 
 def average_checkpoints(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -29,11 +30,11 @@ def average_checkpoints(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor],
 
     Returns:
         Tensors by name, and metadata: ``averaged`` with the names of the files, and the first file's
-        ``config`` and ``classes``.
+        ``config``, ``classes``, ``bn_eps`` and ``padding``.
 
     Raises:
-        UserError: If a file cannot be read, comes twice, or differs in names, shapes or classes from the
-            first one.
+        UserError: If a file cannot be read, comes twice, or differs in names, shapes, classes, epsilon
+            or padding from the first one.
     """
     if not paths:
         raise UserError("there is nothing to average: give one checkpoint or more")
@@ -87,6 +88,10 @@ def _check_same(
     for name in tensors:
         if name not in wanted:
             raise UserError(f"{path}: holds '{name}', which {first} has not: {remedy}")
+    for key in BUILT:
+        its, firsts = metadata.get(key), first_metadata.get(key)
+        if its != firsts:
+            raise UserError(f"{path}: was made with {key}={its}, and {first} with {firsts}: {remedy}")
     classes, first_classes = metadata.get("classes"), first_metadata.get("classes")
     if classes and first_classes and classes != first_classes:
         raise UserError(f"{path}: its classes are not those of {first}: average checkpoints of one dataset")

@@ -7,6 +7,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from mindcv.errors import UserError
+
 __all__ = ["EvalStep", "Evaluation", "evaluate"]
 
 
@@ -95,14 +97,18 @@ def evaluate(
 
     Args:
         step: An `EvalStep`.
-        batches: Images of shape [n, C, H, W] and labels of shape [n] with n up to `batch_size`. A smaller
-            batch is filled up with images that do not count, so that the step compiles for one shape.
+        batches: Images of shape [n, C, H, W] and labels of shape [n] with n up to `batch_size`; one with
+            a negative label does not count. A smaller batch is filled up with such images, so that the step
+            compiles for one shape.
         batch_size: Images that the step takes at once.
         combine: Adds up the counts of all ranks; by default there is one.
         stop_requested: Looked at before each batch.
 
     Returns:
         The counts over all images of all ranks; None if any of them was asked to stop.
+
+    Raises:
+        UserError: If no image counts.
     """
     step.set_train(False)
     counts = np.zeros(5, np.float64)
@@ -115,8 +121,10 @@ def evaluate(
             images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
             labels = np.concatenate([labels, np.full(missing, -1, labels.dtype)])
         loss, top1, top5 = step(Tensor(images), Tensor(labels))
-        counts[:4] += (batch_size - missing, int(top1), int(top5), float(loss))
+        counts[:4] += (int((labels >= 0).sum()), int(top1), int(top5), float(loss))
     images_total, top1, top5, loss_sum, stopped = combine(counts)
     if stopped:
         return None
+    if not images_total:
+        raise UserError("no image could be read, so there is nothing to score: check data_dir and val_split")
     return Evaluation(images=int(images_total), top1=int(top1), top5=int(top5), loss_sum=float(loss_sum))

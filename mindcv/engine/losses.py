@@ -22,11 +22,13 @@ class EpochLosses:
 
     Attributes:
         values: The losses that have been read.
+        overflows: Updates of all epochs that were left out, as of the last call of `new_overflows`.
     """
 
     def __init__(self, loss_scale: LossScale) -> None:
         self.loss_scale = loss_scale
         self.values: list[float] = []
+        self.overflows = 0
         self._unread: list[Tensor] = []
 
     def begin(self, values: Sequence[float]) -> None:
@@ -60,6 +62,13 @@ class EpochLosses:
             if skipped >= OVERFLOWS_IN_A_ROW:
                 return f"the gradients of {skipped} updates in a row were infinite or no numbers"
         return ""
+
+    def new_overflows(self) -> int:
+        """Updates that were left out since the last call."""
+        if not self.loss_scale.skips:
+            return 0
+        before, self.overflows = self.overflows, int(self.loss_scale.overflows.asnumpy())
+        return self.overflows - before
 
     @property
     def mean(self) -> float:

@@ -102,7 +102,7 @@ class Trainer(ms.Callback):
 
     def _fit(self, progress: Progress) -> None:
         self._start = progress
-        self._overflows = progress.overflows
+        self._losses.overflows = progress.overflows
         self._last_save = perf_counter()
         model = ms.Model(self.step)
         first = progress.epoch
@@ -112,9 +112,9 @@ class Trainer(ms.Callback):
                 first += 1
             self._sinks = self.sink
             for begin, end in self.data.stages(self.epochs, first) if self.sink else ():
-                model.train(end, self.data.run(begin), [self], True, initial_epoch=begin)
+                self._train(model, self.data.run(begin), begin, end)
             for epoch in () if self.sink else range(first, self.epochs):
-                model.train(epoch + 1, self.data.epoch(epoch), [self], False, initial_epoch=epoch)
+                self._train(model, self.data.epoch(epoch), epoch, epoch + 1)
         except RuntimeError as error:
             raise self.data.explain(error) from error
 
@@ -123,14 +123,19 @@ class Trainer(ms.Callback):
         self._sinks = False
         if progress.batch < self.data.steps_per_epoch:
             batches = self.data.epoch(progress.epoch, skip=progress.batch)
-            model.train(progress.epoch + 1, batches, [self], False, initial_epoch=progress.epoch)
+            self._train(model, batches, progress.epoch, progress.epoch + 1)
         else:  # it was stopped between its last step and its validation
             self._begin(progress.epoch + 1)
             self._finish()
 
+    def _train(self, model: ms.Model, batches: Any, begin: int, end: int) -> None:
+        # A run of their own: told of an `initial_epoch`, MindSpore prepares passes for those before it, too.
+        self._epochs_before = begin
+        model.train(end - begin, batches, [self], self._sinks)
+
     def on_train_epoch_begin(self, run_context: Any) -> None:
         """Start the clock and the progress bar."""
-        self._begin(run_context.original_args().cur_epoch_num)
+        self._begin(self._epochs_before + run_context.original_args().cur_epoch_num)
 
     def _begin(self, epoch: int) -> None:
         begun = self._start if epoch - 1 == self._start.epoch else Progress()
@@ -197,7 +202,7 @@ class Trainer(ms.Callback):
             batch=batch,
             losses=tuple(self._losses.values) if batch else (),
             seconds=perf_counter() - self._started if batch else 0.0,
-            overflows=self._overflows,
+            overflows=self._losses.overflows,
             steps_per_epoch=self.data.steps_per_epoch,
             results=() if self.history is None else tuple(self.history.results),
         )
@@ -225,11 +230,13 @@ class Trainer(ms.Callback):
             validation=validation,
             ema_validation=ema_validation,
             val_seconds=perf_counter() - self._started - train_seconds,
-            overflows=self._new_overflows(),
+            overflows=self._losses.new_overflows(),
         )
         if self.history is not None:
             self.history.add(result)
             tqdm.write(f"epoch {self.epoch}/{self.epochs}  {result}")
+        if bad_images := self.data.bad_images():  # of this rank's share
+            tqdm.write(bad_images)
         place, last = self._progress(), self.epoch == self.epochs
         if self.checkpoints is not None:
             self.checkpoints.after_epoch(place, result.step, score=result.score, last=last)
@@ -280,13 +287,6 @@ class Trainer(ms.Callback):
         if self.rollback is None:
             return flag
         return self.saving.any(flag)[0]
-
-    def _new_overflows(self) -> int:
-        """Updates that were skipped since the last call."""
-        if not self.step.loss_scale.skips:
-            return 0
-        before, self._overflows = self._overflows, int(self.step.loss_scale.overflows.asnumpy())
-        return self._overflows - before
 
     def _check_weights(self) -> None:
         name = not_finite(self.step)

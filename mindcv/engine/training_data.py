@@ -39,3 +39,7 @@ class TrainingData(Protocol):
     def explain(self, error: Exception) -> Exception:
         """What to raise in place of an error that came out of a dataset."""
         ...
+
+    def bad_images(self) -> str:
+        """A line on the images that could not be read since the last call; empty if all could."""
+        ...

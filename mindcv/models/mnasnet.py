@@ -121,7 +121,8 @@ class MnasNet(ClassifierHead):
     Weights start as in the TensorFlow original: convolutions from a normal distribution with standard
     deviation ``sqrt(2 / fan_out)``, where a depthwise kernel's ``fan_out`` is its area; the classifier
     from a uniform one within ``1 / sqrt(num_classes)``; biases 0, normalisations 1 and 0. The names of
-    the parameters are MindCV's, whose checkpoints fit.
+    the parameters are MindCV's, whose checkpoints fit. ``in_channels``, ``num_classes``, ``bn_eps`` and
+    ``padding`` are attributes too.
 
     Args:
         stages: The architecture.
@@ -164,6 +165,8 @@ class MnasNet(ClassifierHead):
         sync_bn: bool = False,
     ):
         super().__init__()
+        self.in_channels, self.num_classes = in_channels, num_classes
+        self.bn_eps, self.padding = bn_eps, padding
         _check_counts(in_channels=in_channels, num_classes=num_classes, stem_channels=stem_channels)
         _check_positive(width=width, bn_eps=bn_eps)
         _check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate, bn_momentum=bn_momentum)

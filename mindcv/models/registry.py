@@ -11,7 +11,8 @@ from mindspore import nn
 from mindcv.errors import UserError, did_you_mean
 from mindcv.models.features import feature_pyramid
 from mindcv.models.pretrained import CLASSES, fetch_weights
-from mindcv.models.weights import load_weights
+from mindcv.models.weight_files import read_weights
+from mindcv.models.weights import put_weights, stated_options
 
 __all__ = ["ModelEntry", "create_model", "find_model", "list_models", "register_model"]
 
@@ -168,7 +169,9 @@ def create_model(
         in_channels: Channels of the image.
         pretrained: Whether to load the published weights, which are fetched where they are not in the cache.
             Where num_classes is not theirs, 1000, the classifier stays fresh.
-        checkpoint_path: Weights to load; empty for fresh ones.
+        checkpoint_path: File of weights to load, see `read_weights`; empty for fresh ones. Where ``bn_eps``
+            and ``padding`` are not given, they are the file's; where ``in_channels`` is not the file's 3, the
+            stem is converted.
         ema: Whether to load the moving average of the weights instead.
         new_classifier: Whether to leave out the file's classifier, which may be one of other classes.
         features_only: Whether to return the pyramid of feature maps instead of the classifier, see
@@ -193,12 +196,15 @@ def create_model(
                 hint = did_you_mean(option, entry.options) or f"; it has {', '.join(entry.options)}"
                 raise UserError(f"model '{entry.name}' has no option '{option}'{hint}")
     given = {option: value for option, value in kwargs.items() if value is not None}
-    network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
     if pretrained:
         checkpoint_path = _published(entry, checkpoint_path)
         new_classifier = new_classifier or num_classes != CLASSES
-    if checkpoint_path:
-        load_weights(network, checkpoint_path, ema=ema, new_classifier=new_classifier)
+    file = read_weights(checkpoint_path) if checkpoint_path else None
+    if file is not None:
+        given = {**stated_options(file, entry.options or ()), **given}
+    network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
+    if file is not None:
+        put_weights(network, file, ema=ema, new_classifier=new_classifier)
     return feature_pyramid(network, out_indices) if features_only else network
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mindcv.errors import UserError
 
-__all__ = ["OnnxNetwork", "open_onnx"]
+__all__ = ["OnnxNetwork", "onnx_threads", "open_onnx"]
 
 FLOAT, BYTES = "tensor(float)", "tensor(uint8)"
 
@@ -169,7 +169,7 @@ def open_onnx(path: str | Path) -> Any:
         raise UserError(f"{path}: no such ONNX file: check the path")
     options = onnxruntime.SessionOptions()
     # Other ranks and the pipeline's workers need the same cores: a thread that waits must sleep, not spin.
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or _cores())
+    options.intra_op_num_threads = onnx_threads()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.use_deterministic_compute = True
@@ -186,5 +186,7 @@ def _reason(error: Exception, path: Path) -> str:
     return text.strip().rstrip(".")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def onnx_threads() -> int:
+    """Threads that compute: OMP_NUM_THREADS where it is set, otherwise this process's cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(os.environ.get("OMP_NUM_THREADS") or cores)

@@ -22,9 +22,9 @@ SECONDS_AFTER_RANK_0 = 2
 def run_program(main: Callable[[], None]) -> NoReturn:
     """Run a program to its end, and exit.
 
-    A `UserError` becomes one line on standard error and status 2; Ctrl-C or kill becomes status 130, whether
-    the program stops there or has saved its state first. One of several processes leaves at once, without
-    waiting for the others: where one fails, the launcher ends them all.
+    A `UserError` becomes one line on standard error and its own status, usually 2; Ctrl-C or kill becomes
+    status 130, whether the program stops there or has saved its state first. One of several processes leaves
+    at once, without waiting for the others: where one fails, the launcher ends them all.
     """
     launch = detect_launch()
     status = 0
@@ -34,7 +34,7 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except UserError as error:
-        status = _report(f"error: {error}", 2, launch.rank)
+        status = _report(f"error: {error}", error.status, launch.rank)
     except KeyboardInterrupt:
         status = _report("stopped by Ctrl-C or kill", 130, launch.rank)
     except Stopped as stopped:

@@ -39,7 +39,7 @@ def trained(config: Config, runtime: Runtime) -> dict[str, object]:
     classes = data.source.classes
     ms.set_seed(100 + runtime.rank)  # each rank has values of its own, until it gets rank 0's
     network = builders.build_network(config, classes, runtime, is_training=True)
-    average = builders.build_average(config, classes, runtime)
+    average = builders.build_average(config, network, classes, runtime)
     optimizer = builders.build_optimizer(config, network, [0.05] * data.updates_per_epoch)
     forward = builders.build_forward(config, network, classes)
     step = builders.build_train_step(config, network, forward, optimizer, average, runtime).set_train()

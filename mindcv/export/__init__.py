@@ -1,0 +1,24 @@
+"""A finished network as a file for other programs: ONNX, its INT8 version, and MindIR."""
+
+from mindcv.export.images import ImageFormat
+from mindcv.export.measure import Measurement, measure, table, write_report
+from mindcv.export.mindir import export_mindir
+from mindcv.export.onnx_file import export_onnx
+from mindcv.export.quantization import quantize_onnx
+from mindcv.export.request import ExportRequest
+from mindcv.export.verify import Expectation, ExportError, expect
+
+__all__ = [
+    "Expectation",
+    "ExportError",
+    "ExportRequest",
+    "ImageFormat",
+    "Measurement",
+    "expect",
+    "export_mindir",
+    "export_onnx",
+    "measure",
+    "quantize_onnx",
+    "table",
+    "write_report",
+]

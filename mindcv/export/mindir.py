@@ -1,0 +1,54 @@
+"""MindIR files: MindSpore's own graphs, for MindSpore itself and MindSpore Lite."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import Tensor, nn
+
+from mindcv.export.files import finished_files
+from mindcv.export.verify import Expectation
+from mindcv.runtime.quiet import quiet_logging
+
+__all__ = ["export_mindir", "metadata_path"]
+
+
+def metadata_path(path: Path) -> Path:
+    """The file beside a MindIR file that says what images it takes: it has no place for that itself."""
+    return path.with_name(f"{path.name}.json")
+
+
+def export_mindir(
+    network: nn.Cell, path: str | Path, expectation: Expectation, *, metadata: Mapping[str, Any]
+) -> float:
+    """Write a network in evaluation as a MindIR file, if MindSpore computes the same from it.
+
+    The file takes images [N, C, H, W] of any N, H and W; the metadata is in a file beside it.
+
+    Args:
+        network: What the file is to compute: the bare network or, for raw images, one that normalises first.
+        path: File to write, ending in ``.mindir``.
+        expectation: What the bare network computes, and what images the file is to take.
+        metadata: What images the file takes, and what else belongs to it, as JSON can express it.
+
+    Returns:
+        The largest difference between the file's logits and the network's, see `Expectation.check`.
+
+    Raises:
+        UserError: If a file cannot be written.
+        ExportError: If the file's logits differ from the network's.
+    """
+    path = Path(path)
+    images = expectation.images
+    network.set_train(False)
+    kind = ms.uint8 if images.uint8_input else ms.float32
+    free = Tensor(shape=[None, images.channels, None, None], dtype=kind)
+    with finished_files(metadata_path(path), path) as (described, temporary):
+        with quiet_logging():
+            ms.export(network, free, file_name=str(temporary), file_format="MINDIR")
+            graph = nn.GraphCell(ms.load(str(temporary)))
+        difference = expectation.check(lambda batch: graph(Tensor(batch)).asnumpy(), path)
+        described.write_text(json.dumps(dict(metadata), indent=2) + "\n", encoding="utf-8")
+        return difference

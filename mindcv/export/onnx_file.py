@@ -1,0 +1,92 @@
+"""ONNX files: written, checked and run."""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+from numpy.typing import NDArray
+
+from mindcv.errors import UserError
+from mindcv.export.files import finished_files
+from mindcv.export.verify import Expectation, ExportError
+from mindcv.runtime.onnx import open_onnx
+
+__all__ = ["METADATA", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
+
+METADATA = "mindcv"  # key of the file's properties
+# From 13 on, weights can be quantised by channel; 21 is what ONNX Runtime 1.19 and ONNX 1.16 know.
+OPSETS = range(13, 22)
+
+
+def require_onnx() -> None:
+    """Refuse to start an export that could not be written or checked.
+
+    Raises:
+        UserError: If a package is missing.
+    """
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"an ONNX file is written by onnx and checked by onnxruntime: pip install {' '.join(missing)}"
+        )
+
+
+def check_opset(opset: int) -> None:
+    """Refuse a version of ONNX's operators that the graph is not written in.
+
+    Raises:
+        UserError: If it is none of `OPSETS`.
+    """
+    if opset not in OPSETS:
+        raise UserError(f"opset={opset} is not written: give a number from {OPSETS[0]} to {OPSETS[-1]}")
+
+
+def export_onnx(
+    network: nn.Cell,
+    path: str | Path,
+    expectation: Expectation,
+    *,
+    metadata: Mapping[str, Any],
+    opset: int = 20,
+) -> float:
+    """Write a network in evaluation as an ONNX file, if ONNX Runtime computes the same from it.
+
+    Args:
+        network: The bare network, whose cells are read one by one.
+        path: File to write, ending in ``.onnx``.
+        expectation: What the network computes, and what images the file is to take.
+        metadata: What the file says about itself, as JSON can express it.
+        opset: Version of ONNX's operators, one of `OPSETS`.
+
+    Returns:
+        The largest difference between the file's logits and the network's, see `Expectation.check`.
+
+    Raises:
+        UserError: If a package is missing, the network cannot be expressed, or the file cannot be written.
+        ExportError: If the file is no valid ONNX model or its logits differ from the network's.
+    """
+    require_onnx()
+    check_opset(opset)
+    import onnx
+
+    from mindcv.export.onnx_graph import onnx_model
+
+    path = Path(path)
+    model = onnx_model(network, expectation.images, opset)
+    onnx.helper.set_model_props(model, {METADATA: json.dumps(dict(metadata))})
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"{path}: the exported network is no valid ONNX model ({error})") from None
+    with finished_files(path) as (temporary,):
+        temporary.write_bytes(model.SerializeToString())
+        return expectation.check(session_logits(open_onnx(temporary)), path)
+
+
+def session_logits(session: Any) -> Callable[[NDArray], NDArray]:
+    """What computes the logits of a batch of images, as the file takes them."""
+    (name,) = (given.name for given in session.get_inputs())
+    return lambda images: session.run(None, {name: images})[0]

@@ -1,0 +1,169 @@
+"""PyTorch's files of weights, which are pickles: read by its weights-only loader, or not at all.
+
+That loader builds tensors, containers and numbers, and runs nothing that the file says.
+"""
+
+import argparse
+import pickle
+import re
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mindcv.errors import UserError
+
+__all__ = ["TorchFile", "read_torch", "torch_bytes"]
+
+# Before, a file could get around the weights-only loader (CVE-2025-32434).
+_SAFE_SINCE = (2, 6)
+
+# Where a training script keeps the weights, and where their moving average: timm's, torchvision's.
+_WEIGHTS = ("state_dict", "model")
+_AVERAGES = ("state_dict_ema", "model_ema")
+
+# A state dict carries versions of modules by their path; this one is no module of anybody's.
+_OURS = "mindcv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchFile:
+    """What a PyTorch file of weights holds.
+
+    Args:
+        weights: Arrays by name; half precision as float32, which holds all of it.
+        average: Their moving average, empty where the file has none.
+        types: Names of the floating-point types in the file, such as ``bfloat16``.
+        metadata: What `torch_bytes` was given as such; ``"{}"`` for files from elsewhere.
+    """
+
+    weights: dict[str, np.ndarray]
+    average: dict[str, np.ndarray]
+    types: set[str]
+    metadata: str
+
+
+def read_torch(path: Path) -> TorchFile:
+    """Read a state dict, bare or as a training script of timm or torchvision keeps it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: torch is missing or too old, or the file is damaged, holds no state dict, or would have to
+            run code.
+    """
+    torch = _torch(path)
+    _check_archive(path)
+    content = _load(torch, path)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: holds no state dict but a {type(content).__name__}: save a state_dict()")
+    weights = {key: content[key] for key in _WEIGHTS if isinstance(content.get(key), Mapping)}
+    averages = {key: content[key] for key in _AVERAGES if isinstance(content.get(key), Mapping)}
+    if len(weights) > 1 or len(averages) > 1:
+        several = " and ".join(weights if len(weights) > 1 else averages)
+        raise UserError(f"{path}: holds {several}, and which is meant is not clear: save one of them alone")
+    if not weights and not averages:
+        weights = {"": content}
+    state = next(iter(weights.values()), {})
+    averaged = next(iter(averages.values()), {})
+    ours = getattr(state, "_metadata", {}).get(_OURS, {}).get("metadata", "{}")
+    weights, average = _arrays(torch, path, state), _arrays(torch, path, averaged)
+    floats = {t.dtype for t in (*state.values(), *averaged.values()) if t.is_floating_point()}
+    return TorchFile(
+        weights=weights,
+        average=average,
+        types={str(dtype).removeprefix("torch.") for dtype in floats},
+        metadata=ours,
+    )
+
+
+def torch_bytes(path: Path, tensors: Mapping[str, np.ndarray], metadata: str, *, version: int) -> bytes:
+    """A bare state dict as `torch.save` writes it.
+
+    Args:
+        path: The file that it is for, for messages.
+        tensors: Arrays by name.
+        metadata: A text to keep with them, where loading into a module does not look.
+        version: The module's version, which torchvision's MnasNet demands to be 2.
+    """
+    torch = _torch(path)
+    state: Any = OrderedDict((name, torch.tensor(value)) for name, value in tensors.items())
+    state._metadata = OrderedDict({"": {"version": version}, _OURS: {"metadata": metadata}})
+    buffer = BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _torch(path: Path) -> ModuleType:
+    pip = f"pip install 'torch>={_SAFE_SINCE[0]}.{_SAFE_SINCE[1]}', or take a .safetensors file"
+    try:
+        import torch
+    except ImportError:
+        raise UserError(f"{path}: a PyTorch file needs torch, which is not installed: {pip}") from None
+    version = tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2])
+    if version < _SAFE_SINCE:
+        raise UserError(
+            f"{path}: torch {torch.__version__} can be made to run a file's code (CVE-2025-32434): {pip}"
+        )
+    return torch
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums of an archive, which PyTorch does not."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception:  # damaged bytes raise what they like
+        damaged = path.name
+    if damaged is not None:
+        raise _damaged(path)
+
+
+def _load(torch: ModuleType, path: Path) -> Any:
+    try:
+        # timm keeps the options of a training, as a namespace of plain values.
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"holds {named[1]}" if named else "is no mere file of weights"
+        raise UserError(
+            f"{path}: is not loaded, because it {what} and could run code: save its state_dict() alone, "
+            "or as .safetensors"
+        ) from None
+    except Exception:  # damaged bytes raise what they like
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path}: no PyTorch file, or a damaged one: check the file")
+
+
+def _arrays(torch: ModuleType, path: Path, state: Mapping[Any, Any]) -> dict[str, np.ndarray]:
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            keys = ", ".join(str(key) for key in list(state)[:8])
+            raise UserError(
+                f"{path}: holds no state dict: '{name}' is no tensor (its keys: {keys}): save a state_dict()"
+            )
+    halves = (torch.float16, torch.bfloat16)
+    arrays = {}
+    for name, value in state.items():
+        try:
+            plain = value.detach().cpu()
+            # NumPy has no bfloat16; what it holds, float32 holds too.
+            arrays[name] = (plain.float() if plain.dtype in halves else plain).numpy()
+        except (RuntimeError, TypeError, NotImplementedError):
+            raise UserError(f"{path}: '{name}' is no ordinary tensor ({value.dtype}): save float32") from None
+    return arrays
