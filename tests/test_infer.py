@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mindspore as ms
 import numpy as np
+import onnx
 import pytest
 
 import builders
@@ -18,11 +19,11 @@ from config import Config
 from mindcv.data import imagenet_classes
 from mindcv.engine import Normalized
 from mindcv.errors import UserError
+from mindcv.export import expect, export_onnx
 from mindcv.inference import Prediction
 from mindcv.models import create_model
 from mindcv.runtime.session import Runtime
 from mindcv.serialization import write_checkpoint
-from tests.exported import write_onnx
 
 ROOT = Path(__file__).parents[1]
 ALONE = Runtime(device="CPU")
@@ -56,8 +57,11 @@ def files(tmp_path_factory) -> dict[str, Path]:
         found[name] = folder / f"{name} 网.ckpt"
         metadata = {"config": {**config.options(), **options}, "classes": CLASSES}
         write_checkpoint(found[name], tensors, metadata)
-    found["float32"] = write_onnx(folder / "float32.onnx", network, config, CLASSES)
-    found["uint8"] = write_onnx(folder / "uint8.onnx", _random_network(1), config, CLASSES, uint8=True)
+    for name, uint8_input in (("float32", False), ("uint8", True)):
+        found[name] = folder / f"{name}.onnx"
+        images = builders.build_image_format(config, uint8_input=uint8_input)
+        metadata = builders.export_metadata(config, CLASSES, images)
+        export_onnx(network, found[name], expect(network, images), metadata=metadata)
     return found
 
 
@@ -143,7 +147,10 @@ def test_classes_that_are_wordnet_ids_are_put_into_words(tmp_path, photos):
     [
         (["--lr", "1"], "ckpt_path is not set, and fresh weights know nothing: give --ckpt_path FILE, or"),
         (["--ckpt_path", "MINDCV", "--dataset", "image_folder"], "does not say how many classes it has"),
-        (["--ckpt_path", "ONNX", "--image_resize", "48"], "takes images of 32 x 32 pixels, not 48 x 48: set"),
+        (
+            ["--ckpt_path", "FIXED", "--image_resize", "48"],
+            "images of 32 x 32 pixels, not 48 x 48: set image",
+        ),
         (
             ["--ckpt_path", "ONNX", "--in_channels", "1", "--mean", "[1]", "--std", "[1]"],
             "of 3 channels, not",
@@ -152,7 +159,12 @@ def test_classes_that_are_wordnet_ids_are_put_into_words(tmp_path, photos):
 )
 def test_what_cannot_be_classified_with_is_explained(files, tmp_path, argv, expected):
     write_checkpoint(tmp_path / "mindcv.ckpt", _random_network(3).parameters_dict(), {})
+    fixed = onnx.load(files["float32"])
+    for dimension in fixed.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dimension.dim_value = 32
+    onnx.save(fixed, tmp_path / "fixed.onnx")
     paths = {"MINDCV": str(tmp_path / "mindcv.ckpt"), "ONNX": str(files["float32"])}
+    paths["FIXED"] = str(tmp_path / "fixed.onnx")
     config, classes = builders.load_stored_config([paths.get(argument, argument) for argument in argv])
     with pytest.raises(UserError, match=re.escape(expected)):
         builders.build_classifier(config, classes, ALONE)
