@@ -149,7 +149,7 @@ def test_classes_that_are_wordnet_ids_are_put_into_words(tmp_path, photos):
         (["--ckpt_path", "MINDCV", "--dataset", "image_folder"], "does not say how many classes it has"),
         (
             ["--ckpt_path", "FIXED", "--image_resize", "48"],
-            "images of 32 x 32 pixels, not 48 x 48: set image",
+            "of 32 x 32 pixels, not 48 x 48: set image",
         ),
         (
             ["--ckpt_path", "ONNX", "--in_channels", "1", "--mean", "[1]", "--std", "[1]"],
