@@ -18,6 +18,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
+from command_line import config_path, spell_out_flags
 from options import OPTION_TYPES, SECTIONS, Config, ConfigError
 from yaml_file import dump_mapping, load_mapping, translate_mindcv
 
@@ -114,8 +115,8 @@ def _layers(
 ) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
     """Options with where they come from, each layer with those below it; and the spelt-out command line."""
     parser = _parser()
-    arguments = _spell_out_flags(argv)
-    path = _config_path(arguments)
+    arguments = spell_out_flags(argv)
+    path = config_path(arguments)
     from_checkpoint: dict[str, Any] = {}
     if stored:
         with _blaming(stored_in):
@@ -185,30 +186,6 @@ def _parser() -> ArgumentParser:
     for section in SECTIONS.values():
         parser.add_class_arguments(section, as_group=True)
     return parser
-
-
-def _spell_out_flags(argv: Sequence[str]) -> list[str]:
-    """Turn a bare ``--flag`` of a yes-or-no option into ``--flag true``, as MindCV reads it."""
-    arguments = []
-    for argument, following in zip(argv, [*argv, "--"][1:], strict=True):
-        arguments.append(argument)
-        if OPTION_TYPES.get(argument.removeprefix("--")) is bool and following.startswith("-"):
-            arguments.append("true")
-    return arguments
-
-
-def _config_path(arguments: Sequence[str]) -> str | None:
-    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    reader.add_argument("-c", "--config", action="append", default=[])
-    try:
-        paths = reader.parse_known_args(arguments)[0].config
-    except argparse.ArgumentError:
-        paths = [""]
-    if "" in paths:
-        raise ConfigError("command line: -c names no file: give a YAML file after it")
-    if len(paths) > 1:
-        raise ConfigError(f"command line: -c is given {len(paths)} times: keep one")
-    return paths[0] if paths else None
 
 
 def _check_names(names: Iterable[str]) -> None:

@@ -1,5 +1,12 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
+from builders.benchmark import (
+    benchmark_config,
+    build_evaluated_network,
+    build_synthetic_batch,
+    build_timed_step,
+    count_costs,
+)
 from builders.data import build_training_data, build_validation_data
 from builders.export import (
     build_exported_network,
@@ -8,6 +15,7 @@ from builders.export import (
     build_sample_images,
     export_metadata,
 )
+from builders.inference import build_classifier, build_images
 from builders.network import build_average, build_forward, build_network, normalized
 from builders.output import (
     build_checkpoints,
@@ -28,13 +36,17 @@ from builders.training import (
 )
 
 __all__ = [
+    "benchmark_config",
     "build_average",
     "build_checkpoints",
+    "build_classifier",
+    "build_evaluated_network",
     "build_evaluation",
     "build_exported_network",
     "build_forward",
     "build_history",
     "build_image_format",
+    "build_images",
     "build_learning_rates",
     "build_network",
     "build_optimizer",
@@ -44,10 +56,13 @@ __all__ = [
     "build_sample_images",
     "build_saving",
     "build_statistics_exchange",
+    "build_synthetic_batch",
+    "build_timed_step",
     "build_train_step",
     "build_training_data",
     "build_validation_data",
     "build_validations",
+    "count_costs",
     "export_metadata",
     "find_resumed",
     "learning_rate_factor",

@@ -16,6 +16,7 @@ from mindcv.data import (
 from mindcv.runtime.session import Runtime
 
 __all__ = [
+    "build_evaluation_transforms",
     "build_some_images",
     "build_training_data",
     "build_validation_data",
@@ -61,7 +62,7 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
     data = config.data
     return Pipeline(
         source=_source(config, data.val_split),
-        transform=_transforms(config, evaluation_size(config), is_training=False),
+        transform=build_evaluation_transforms(config),
         batch_size=data.batch_size,
         rank=runtime.rank,
         size=runtime.size,
@@ -71,13 +72,18 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
     )
 
 
+def build_evaluation_transforms(config: Config) -> list[Any]:
+    """Operators that make the network's input of an image, where nothing is drawn at random."""
+    return _transforms(config, evaluation_size(config), is_training=False)
+
+
 def build_some_images(config: Config, split: str, count: int) -> Pipeline:
     """So many images of a split as an evaluation sees them, from all over it; fewer if it has no more."""
     source = _source(config, split)
     step = max(1, len(source) // count)
     return Pipeline(
         source=source,
-        transform=_transforms(config, evaluation_size(config), is_training=False),
+        transform=build_evaluation_transforms(config),
         batch_size=min(count, config.data.batch_size),
         size=step,  # every step-th image: a folder's are in the order of its classes
         num_samples=step * count,

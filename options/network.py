@@ -20,19 +20,12 @@ class ModelConfig:
             drop_path_rate: Stochastic depth of the last block; by default the model's.
             bn_eps: Batch normalisation's epsilon; by default that of the weights in ckpt_path, else 1e-3.
             bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
-    <<<<<<< HEAD
-            padding: symmetric as in PyTorch, or same as in TensorFlow; by default the model's, symmetric.
-            pretrained: Start from the model's published weights, which are fetched once (MINDCV_HOME,
-                MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier starts afresh.
-            ckpt_path: Checkpoint whose weights the network starts from.
-            new_classifier: Leave out the classifier of those weights when training starts: it may be one of
-                other classes.
-    =======
-            padding: symmetric as in PyTorch, or same as in TensorFlow; by default ckpt_path's, else symmetric.
-            ckpt_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.
-            new_classifier: Leave out the classifier in ckpt_path when training starts: it may be one of other
-                classes.
-    >>>>>>> issue7-weights
+        padding: symmetric as in PyTorch, or same as in TensorFlow; by default ckpt_path's, else symmetric.
+        pretrained: Start from the model's published weights, which are fetched once (MINDCV_HOME,
+            MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier starts afresh.
+        ckpt_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.
+        new_classifier: Leave out the classifier of those weights when training starts: it may be one of
+            other classes.
             freeze: What is not trained: backbone is all but the classifier; a number is the stem and that many
                 stages after it.
     """

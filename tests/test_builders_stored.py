@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import mindspore as ms
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from safetensors.numpy import save_file
 
 import builders
 from builders.stored import NETWORK_OPTIONS
@@ -128,6 +130,7 @@ def test_a_checkpoint_keeps_all_options_and_the_classes(checkpoint):
 
 def test_a_file_of_others_has_kept_nothing(tmp_path, exported):
     ms.save_checkpoint([{"name": "weight", "data": ms.Tensor([1.0])}], str(tmp_path / "mindcv.ckpt"))
+    save_file({"weight": np.ones(1, np.float32)}, tmp_path / "net.safetensors")
     for path in (tmp_path / "mindcv.ckpt", exported(None), tmp_path / "net.safetensors"):
         assert builders.stored_options(path) == ({}, [])
 

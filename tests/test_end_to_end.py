@@ -282,15 +282,3 @@ def test_validate_refuses_a_checkpoint_of_another_model(trained: TrainingRun, ph
         "network; "
     )
     assert error.endswith(" more: choose the model, num_classes and in_channels that the file was made with")
-
-
-@pytest.mark.slow
-def test_the_step_benchmark_measures_both_modes(tmp_path: Path):
-    options = ("--model", "mnasnet_small", "--image_size", "32", "--batch_size", "4", "--steps", "1")
-    process = run("-m", "benchmarks.step", *options, cwd=tmp_path, PYTHONPATH=str(ROOT))
-    assert (process.status, process.errors) == (0, [])
-    graph, pynative = process.output.splitlines()
-    line = r"mnasnet_small, 32 px, batch 4, \w+, {}: [\d.]+ images/s \(\d+ ms a step, median of 1; .* s\)"
-    assert re.fullmatch(line.format("graph"), graph)
-    assert re.fullmatch(line.format("pynative"), pynative)
-    assert files_below(tmp_path) == set()

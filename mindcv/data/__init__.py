@@ -3,6 +3,8 @@
 from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.folder import class_index
+from mindcv.data.imagenet import imagenet_classes, readable_classes
+from mindcv.data.images import ImageFile, ImageFiles, list_images
 from mindcv.data.keyed import Augmentation
 from mindcv.data.loader import create_loader
 from mindcv.data.mixup import Mixup
@@ -15,6 +17,8 @@ from mindcv.data.transforms import create_transforms, describe_evaluation
 
 __all__ = [
     "Augmentation",
+    "ImageFile",
+    "ImageFiles",
     "Mixup",
     "OnnxTeacher",
     "Pipeline",
@@ -28,7 +32,10 @@ __all__ = [
     "describe_evaluation",
     "epoch_indices",
     "epoch_keys",
+    "imagenet_classes",
+    "list_images",
     "progressive_stages",
+    "readable_classes",
     "shard_indices",
     "with_teacher",
 ]

@@ -18,6 +18,8 @@ def prepare_environment() -> None:
     """Choose the fast CPU path, where it applies. Call it before MindSpore runs its first operator."""
     for name, value in cpu_settings().items():
         os.environ.setdefault(name, value)
+    # MindSpore decodes PNG files with OpenCV, which would comment on a damaged one beside our own message.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 
 def cpu_settings() -> dict[str, str]:

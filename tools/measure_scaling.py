@@ -1,6 +1,6 @@
 """Images per second of one and of two ranks, a core each, and how much of the second one is gained.
 
-    python -m benchmarks.scaling --model mnasnet_100 --batch_size 32 --image_size 224
+    python -m tools.measure_scaling --model mnasnet_100 --batch_size 32 --image_size 224
 
 On synthetic images and on real ones: by default scikit-learn's digits. The ratio is what
 counts; both runs take turns, so that a drifting machine disturbs both alike.
@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from itertools import count, repeat
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from mindspore import Tensor
-
-from benchmarks.step import build_step, synthetic_batch, time_steps
-from mindcv.data import Pipeline, create_source, create_transforms
+import builders
+from config import Config
+from mindcv.engine.timing import time_steps
 from mindcv.runtime.program import run_program
-from mindcv.runtime.session import Runtime, start
+from mindcv.runtime.session import Runtime
 
 RANKS = (1, 2)
 RESULT = "images/s:"
@@ -73,7 +73,7 @@ def run(ranks: int, arguments: list[str]) -> float:
     mpirun = Path(sys.executable).parent / "mpirun"
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     launcher = [str(mpirun), *root, "-n", str(ranks), "--bind-to", "core"]
-    command = [*launcher, sys.executable, "-m", "benchmarks.scaling", *arguments]
+    command = [*launcher, sys.executable, "-m", "tools.measure_scaling", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     return float(output.split(RESULT)[1].split()[0])
@@ -81,30 +81,29 @@ def run(ranks: int, arguments: list[str]) -> float:
 
 def measure(options: argparse.Namespace) -> None:
     """Be one rank: take steps, and let rank 0 print the images per second of all ranks."""
-    runtime = start(device_target="CPU", mode=options.mode, distribute=True)
-    step = build_step(options.model, runtime.size)
-    if options.input == "synthetic":
-        batches = repeat(synthetic_batch(options.batch_size, options.image_size))
-    else:
-        batches = real_batches(options, runtime)
-    _, *seconds = time_steps(step, batches, options.steps)
-    if runtime.is_main:
-        print(RESULT, runtime.size * options.batch_size / median(seconds), flush=True)
-
-
-def real_batches(options: argparse.Namespace, runtime: Runtime) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented images from the disk, epoch after epoch."""
-    dataset = options.dataset
-    data = Pipeline(
-        source=create_source(dataset, options.data_dir, "train"),
-        transform=create_transforms(dataset, options.image_size, is_training=True),
+    given = {} if options.input == "synthetic" else {"dataset": options.dataset, "data_dir": options.data_dir}
+    config = builders.benchmark_config(
+        model=options.model,
         batch_size=options.batch_size,
-        is_training=True,
-        drop_remainder=True,
-        rank=runtime.rank,
-        size=runtime.size,
+        image_resize=options.image_size,
+        mode=options.mode,
+        device_target="CPU",
+        distribute=True,
         num_parallel_workers=1,
+        **given,
     )
+    runtime = builders.start_runtime(config)
+    step = builders.build_timed_step(config, runtime, options.steps + 2)
+    synthetic = options.input == "synthetic"
+    batches = repeat(builders.build_synthetic_batch(config)) if synthetic else real_batches(config, runtime)
+    seconds = time_steps(step, batches, options.steps).typical
+    if runtime.is_main:
+        print(RESULT, runtime.size * options.batch_size / seconds, flush=True)
+
+
+def real_batches(config: Config, runtime: Runtime) -> Iterator[tuple[Any, ...]]:
+    """Augmented images from the disk, epoch after epoch."""
+    data = builders.build_training_data(config, runtime)
     for epoch in count():
         yield from data.epoch(epoch).create_tuple_iterator(num_epochs=1)
 

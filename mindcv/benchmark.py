@@ -1,0 +1,189 @@
+"""The table of what networks cost: what was measured, on what, and as Markdown, CSV and JSON."""
+
+import csv
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mindcv.errors import UserError
+
+__all__ = ["MODES", "Circumstances", "Measurement", "ModelResult", "describe_machine", "write_results"]
+
+MODES = {"graph": 0, "pynative": 1}
+TITLES = {"graph": "graph", "pynative": "PyNative"}
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Times of one network in one mode, each the median of several.
+
+    Args:
+        train_seconds: Of a training step with a whole batch.
+        infer_seconds_1: Of an inference with one image.
+        infer_seconds_batch: Of an inference with a whole batch.
+        first_step_seconds: Of the first training step, which in graph mode compiles.
+    """
+
+    train_seconds: float
+    infer_seconds_1: float
+    infer_seconds_batch: float
+    first_step_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What a table's figures hold for.
+
+    Args:
+        device: CPU, GPU or Ascend, one of them.
+        batch_size: Images in a training step and in the larger inference.
+        image_size: Height and width of the images.
+        precision: Number type, and the amp_level where it is half precision.
+        images: Images of an epoch.
+        repeats: Times that each figure is the median of.
+        machine: The processor's name.
+        cores: Its cores that the process may use.
+        mindspore: Version of MindSpore.
+        python: Version of Python.
+        date: Day of the measurement, such as 2026-01-31.
+    """
+
+    device: str
+    batch_size: int
+    image_size: int
+    precision: str
+    images: int
+    repeats: int
+    machine: str
+    cores: int
+    mindspore: str
+    python: str
+    date: str
+
+    def __str__(self) -> str:
+        return (
+            f"One {self.device}, {self.machine} ({self.cores} cores), {self.image_size} px, batch "
+            f"{self.batch_size}, {self.precision}, MindSpore {self.mindspore}, Python {self.python}, "
+            f"{self.date}; medians of {self.repeats}. Training on synthetic images that are in memory; the "
+            f"time of an epoch of {self.images:,} images follows from images/s."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelResult:
+    """One row of the table.
+
+    Args:
+        model: Name of the network.
+        parameters: Numbers that are trained.
+        macs: Multiplications with addition for one image.
+        modes: Measurements by mode.
+    """
+
+    model: str
+    parameters: int
+    macs: int
+    modes: dict[str, Measurement] = field(default_factory=dict)
+
+    def figures(self, circumstances: Circumstances) -> dict[str, Any]:
+        """The row's columns; None for what was not measured."""
+        row: dict[str, Any] = {"model": self.model, "parameters": self.parameters, "macs": self.macs}
+        found = {mode: self.modes.get(mode) for mode in MODES}
+        rates = {
+            mode: None if times is None else circumstances.batch_size / times.train_seconds
+            for mode, times in found.items()
+        }
+        row |= {f"train_images_per_second_{mode}": rate for mode, rate in rates.items()}
+        row |= {
+            f"seconds_per_epoch_{mode}": None if rate is None else circumstances.images / rate
+            for mode, rate in rates.items()
+        }
+        for name, key in (("1", "infer_seconds_1"), ("batch", "infer_seconds_batch")):
+            row |= {
+                f"infer_ms_{name}_{mode}": None if times is None else 1000 * getattr(times, key)
+                for mode, times in found.items()
+            }
+        return row
+
+
+def describe_machine() -> dict[str, Any]:
+    """This machine's part of `Circumstances`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {
+        "machine": _processor(),
+        "cores": cores,
+        "mindspore": version("mindspore"),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def write_results(
+    folder: str | Path, results: Sequence[ModelResult], circumstances: Circumstances
+) -> list[Path]:
+    """Write results.md, results.csv and results.json, in place of those that are there.
+
+    Args:
+        folder: Receives them; made if missing.
+        results: The rows, at least one.
+        circumstances: What they hold for; each file says it.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: If they cannot be written.
+    """
+    folder = Path(folder)
+    rows = [result.figures(circumstances) for result in results]
+    facts = asdict(circumstances)
+    record = {"circumstances": facts, "results": rows}
+    paths = [folder / f"results.{suffix}" for suffix in ("md", "csv", "json")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths[0].write_text(f"{circumstances}\n\n{markdown(rows, circumstances)}", encoding="utf-8")
+        with paths[1].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*rows[0], *facts], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, **facts} for row in rows)
+        paths[2].write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{folder}: results cannot be written ({error.strerror}): choose another folder"
+        ) from None
+    return paths
+
+
+def markdown(rows: Sequence[dict[str, Any]], circumstances: Circumstances) -> str:
+    """The table in Markdown, graph mode before PyNative."""
+    groups = (
+        ("train images/s", "train_images_per_second", ".1f"),
+        ("s/epoch", "seconds_per_epoch", ",.0f"),
+        ("inference ms, batch 1", "infer_ms_1", ".1f"),
+        (f"inference ms, batch {circumstances.batch_size}", "infer_ms_batch", ".0f"),
+    )
+    columns = [
+        (f"{title}, {TITLES[mode]}", f"{key}_{mode}", form) for title, key, form in groups for mode in MODES
+    ]
+    titles = ["model", "parameters (M)", "MACs (M)", *(title for title, _, _ in columns)]
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)]]
+    for row in rows:
+        counts = [f"{row['parameters'] / 1e6:.2f}", f"{row['macs'] / 1e6:.1f}"]
+        values = [(row[key], form) for _, key, form in columns]
+        cells = [NOT_MEASURED if value is None else format(value, form) for value, form in values]
+        lines.append([f"`{row['model']}`", *counts, *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

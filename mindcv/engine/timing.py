@@ -1,0 +1,43 @@
+"""How long a step takes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+__all__ = ["StepTimes", "time_steps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTimes:
+    """Seconds of steps, from the input's arrival to the result on the host.
+
+    Args:
+        first: Of the first step, which compiles in graph mode.
+        others: Of the measured ones; one more came before them.
+    """
+
+    first: float
+    others: tuple[float, ...]
+
+    @property
+    def typical(self) -> float:
+        """The median of the measured steps."""
+        return median(self.others)
+
+
+def time_steps(step: Callable[..., Any], batches: Iterator[tuple[Any, ...]], count: int) -> StepTimes:
+    """Take steps one by one, fetching their input included.
+
+    Args:
+        step: Takes a batch, and returns a tensor.
+        batches: Arguments of each step.
+        count: Steps to measure; two more come before them.
+    """
+    seconds = []
+    for _ in range(count + 2):
+        started = perf_counter()
+        step(*next(batches)).asnumpy()
+        seconds.append(perf_counter() - started)
+    return StepTimes(first=seconds[0], others=tuple(seconds[2:]))
