@@ -12,22 +12,22 @@ __all__ = ["LossConfig", "ModelConfig", "TeacherConfig"]
 class ModelConfig:
     """Model.
 
-        Args:
-            model: Name of a registered model, such as mnasnet_075.
-            num_classes: Number of classes; by default the dataset's.
-            in_channels: Channels of the input image, 3 for colour and 1 for grey.
-            drop_rate: Dropout before the classifier; by default the model's.
-            drop_path_rate: Stochastic depth of the last block; by default the model's.
-            bn_eps: Batch normalisation's epsilon; by default that of the weights in ckpt_path, else 1e-3.
-            bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
+    Args:
+        model: Name of a registered model, such as mnasnet_075.
+        num_classes: Number of classes; by default the dataset's.
+        in_channels: Channels of the input image, 3 for colour and 1 for grey.
+        drop_rate: Dropout before the classifier; by default the model's.
+        drop_path_rate: Stochastic depth of the last block; by default the model's.
+        bn_eps: Batch normalisation's epsilon; by default that of the weights in ckpt_path, else 1e-3.
+        bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
         padding: symmetric as in PyTorch, or same as in TensorFlow; by default ckpt_path's, else symmetric.
         pretrained: Start from the model's published weights, which are fetched once (MINDCV_HOME,
             MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier starts afresh.
         ckpt_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.
         new_classifier: Leave out the classifier of those weights when training starts: it may be one of
             other classes.
-            freeze: What is not trained: backbone is all but the classifier; a number is the stem and that many
-                stages after it.
+        freeze: What is not trained: backbone is all but the classifier; a number is the stem and that many
+            stages after it.
     """
 
     model: str = "mnasnet_100"
