@@ -12,8 +12,8 @@ import argparse
 import math
 from typing import Literal
 
-from mindcv.models.conversion import convert_weights
-from mindcv.models.layouts import LAYOUTS
+from mindcv.models.weights.conversion import convert_weights
+from mindcv.models.weights.layouts import LAYOUTS
 from mindcv.runtime.program import run_program
 from mindcv.runtime.session import log_to_stderr
 

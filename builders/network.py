@@ -19,8 +19,8 @@ from mindcv.engine import (
 from mindcv.errors import UserError
 from mindcv.loss import create_loss
 from mindcv.models import create_model, freeze, seed_dropout
-from mindcv.models.pretrained import CLASSES
-from mindcv.models.weights import evaluation_options
+from mindcv.models.weights.loading import evaluation_options
+from mindcv.models.weights.pretrained import CLASSES
 from mindcv.runtime.session import Runtime
 
 __all__ = ["build_average", "build_forward", "build_network", "normalized"]

@@ -19,7 +19,7 @@ from mindcv.engine import (
     evaluate,
 )
 from mindcv.loss import create_loss
-from mindcv.models.weights import evaluation_options
+from mindcv.models.weights.loading import evaluation_options
 from mindcv.runtime.session import Runtime
 
 __all__ = [

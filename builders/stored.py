@@ -8,7 +8,7 @@ from typing import Any
 
 from config import Config, ConfigError, given_option, load_config, refuse
 from mindcv.errors import UserError
-from mindcv.models.weight_files import read_weights
+from mindcv.models.weights.files import read_weights
 from mindcv.runtime.onnx import open_onnx
 from options import OPTION_TYPES
 

@@ -16,7 +16,7 @@ import train
 from config import Config
 from mindcv.engine.averaging import average_checkpoints
 from mindcv.errors import Stopped, UserError
-from mindcv.models.conversion import convert_weights
+from mindcv.models.weights.conversion import convert_weights
 from mindcv.runtime.session import Runtime
 from mindcv.serialization import read_checkpoint, write_checkpoint
 from tests.random_weights import ours, peer

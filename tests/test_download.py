@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mindcv.errors import UserError
-from mindcv.models.pretrained import fetch_weights
+from mindcv.models.weights.pretrained import fetch_weights
 from tests.file_server import CONTENT, DIGEST, NAME, FileServer, serving
 
 QUICK = (0.01, 0.01, 0.01)

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from mindcv.errors import UserError
 from mindcv.models import create_model
-from mindcv.models.adaptation import adapt_stem, fold_eps
 from mindcv.models.weights import load_weights
+from mindcv.models.weights.adaptation import adapt_stem, fold_eps
 from mindcv.serialization import write_checkpoint
 from tests.peers import timm, torch
 from tests.random_weights import CLASSES, images, logits_of, ours, values_of

@@ -6,7 +6,7 @@ from mindspore import nn
 
 from mindcv.errors import UserError
 from mindcv.models import create_model
-from mindcv.models.layouts import detect_layout, in_layout, layout_names, without_prefix
+from mindcv.models.weights.layouts import detect_layout, in_layout, layout_names, without_prefix
 from tests.random_weights import TORCHVISION, fresh, values_of
 
 TIMM = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mindcv.errors import UserError
-from mindcv.models.pretrained import PUBLISHED, cache_folder, fetch_weights, source_of
+from mindcv.models.weights.pretrained import PUBLISHED, cache_folder, fetch_weights, source_of
 from tests.file_server import CONTENT, NAME
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -94,7 +94,7 @@ def test_a_cache_that_may_only_be_read_serves_what_it_has(server, cache):
 SCRIPT = """
 import logging, sys
 logging.basicConfig(level=logging.INFO)
-from mindcv.models.pretrained import fetch_weights
+from mindcv.models.weights.pretrained import fetch_weights
 print(fetch_weights(sys.argv[1]))
 """
 

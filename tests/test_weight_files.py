@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mindcv.errors import UserError
-from mindcv.models.weight_files import read_weights, write_weights
+from mindcv.models.weights.files import read_weights, write_weights
 from tests.peers import torch
 
 ROOT = Path(__file__).parents[1]
@@ -245,7 +245,7 @@ def test_without_torch_safetensors_are_read_and_pytorch_files_name_what_to_insta
     write_weights(tmp_path / "a.safetensors", {"a": np.ones(3, np.float32)}, {}, layout="timm")
     torch.save(STATE, tmp_path / "a.pth")
     script = (
-        "import sys\nsys.modules['torch'] = None\nfrom mindcv.models.weight_files import read_weights\n"
+        "import sys\nsys.modules['torch'] = None\nfrom mindcv.models.weights.files import read_weights\n"
         "print(read_weights(sys.argv[1]).tensors)\n"
         "try:\n    read_weights(sys.argv[2])\nexcept ValueError as error:\n    print(error)\n"
     )

@@ -10,7 +10,7 @@ import safetensors.torch
 
 from mindcv.errors import UserError
 from mindcv.models import create_model
-from mindcv.models.conversion import convert_weights
+from mindcv.models.weights.conversion import convert_weights
 from mindcv.serialization import write_checkpoint
 from tests.peers import torch
 from tests.random_weights import CLASSES, fresh, images, logits_of, ours, peer

@@ -16,8 +16,8 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.dropout import Dropout, DropPath, RandomState
 from mindcv.models.head import HEAD_CHANNELS, ClassifierHead
 from mindcv.models.layers import Block, Padding, SqueezeExcite, conv_norm, make_divisible
-from mindcv.models.pretrained import PUBLISHED
 from mindcv.models.registry import register_model
+from mindcv.models.weights.pretrained import PUBLISHED
 
 __all__ = [
     "MnasNet",

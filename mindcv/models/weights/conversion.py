@@ -10,11 +10,11 @@ import numpy as np
 from mindspore import nn
 
 from mindcv.errors import UserError
-from mindcv.models.adaptation import fold_eps
-from mindcv.models.layouts import USUAL_EPS, Layout, classifier_name, in_layout, stem_name
 from mindcv.models.registry import create_model, find_model
-from mindcv.models.weight_files import WeightFile, file_kind, read_weights, write_weights
-from mindcv.models.weights import evaluation_options, put_weights, selected, stated_options
+from mindcv.models.weights.adaptation import fold_eps
+from mindcv.models.weights.files import WeightFile, file_kind, read_weights, write_weights
+from mindcv.models.weights.layouts import USUAL_EPS, Layout, classifier_name, in_layout, stem_name
+from mindcv.models.weights.loading import evaluation_options, put_weights, selected, stated_options
 
 __all__ = ["Converted", "convert_weights"]
 

@@ -13,8 +13,8 @@ import safetensors.numpy
 from mindspore import Tensor
 
 from mindcv.errors import UserError
-from mindcv.models.layouts import Layout, detect_layout, without_prefix
-from mindcv.models.torch_files import read_torch, torch_bytes
+from mindcv.models.weights.layouts import Layout, detect_layout, without_prefix
+from mindcv.models.weights.torch_files import read_torch, torch_bytes
 from mindcv.serialization import AVERAGE, read_checkpoint, write_checkpoint, write_file
 
 __all__ = ["WeightFile", "file_kind", "read_weights", "write_weights"]
@@ -125,7 +125,7 @@ def write_weights(
 
     Args:
         path: The file; its folder must exist.
-        tensors: Arrays by the layout's names, see `mindcv.models.layouts.in_layout`.
+        tensors: Arrays by the layout's names, see `mindcv.models.weights.layouts.in_layout`.
         metadata: What `WeightFile` has as such; JSON must be able to express it.
         layout: Whose names the tensors have: torchvision wants more of a PyTorch file than timm.
 

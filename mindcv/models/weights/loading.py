@@ -10,10 +10,17 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindcv.errors import UserError
-from mindcv.models.adaptation import adapt_stem, fold_eps
 from mindcv.models.layers import Padding
-from mindcv.models.layouts import AVERAGES_COUNTER, COUNTER, USUAL_EPS, Layout, detect_layout, layout_names
-from mindcv.models.weight_files import WeightFile, read_weights
+from mindcv.models.weights.adaptation import adapt_stem, fold_eps
+from mindcv.models.weights.files import WeightFile, read_weights
+from mindcv.models.weights.layouts import (
+    AVERAGES_COUNTER,
+    COUNTER,
+    USUAL_EPS,
+    Layout,
+    detect_layout,
+    layout_names,
+)
 from mindcv.serialization import AVERAGE, TRAINING_STATE
 
 __all__ = ["evaluation_options", "load_weights", "put_weights", "selected", "stated_options"]

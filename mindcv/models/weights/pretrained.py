@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mindcv.errors import UserError
-from mindcv.models.download import TIMEOUT, WAITS, DownloadError, download
+from mindcv.models.weights.download import TIMEOUT, WAITS, DownloadError, download
 
 __all__ = ["CLASSES", "PUBLISHED", "cache_folder", "fetch_weights", "source_of"]
 
