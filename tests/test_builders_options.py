@@ -191,6 +191,7 @@ def test_an_average_starts_from_the_network_and_has_its_decay(tmp_path):
     assert step_for().ema is None
 
 
+@pytest.mark.slow
 def test_network_and_average_are_validated_each_by_its_own_weights(photos):
     config = config_for(photos, ema=True, val_while_train=True)
     network = builders.build_network(config, CLASSES, ALONE, is_training=True)

@@ -111,11 +111,11 @@ def test_a_resumed_run_on_another_rank_gets_the_epsilon_from_the_first(tmp_path)
             return np.sum(told, axis=0)
 
     config = config_for(resume=str(path))
-    networks = [
-        builders.build_network(config, CLASSES, Ranks(device="CPU", rank=rank, size=2), is_training=True)
-        for rank in range(2)
-    ]
-    for network in networks:
+    for rank in range(2):
+        runtime = Ranks(device="CPU", rank=rank, size=2)
+        resumed = builders.find_resumed(config, runtime)
+        assert (resumed is None) is (rank == 1)
+        network = builders.build_network(config, CLASSES, runtime, is_training=True, resumed=resumed)
         assert (epsilons(network), network.padding) == ({1e-5}, "same")
 
 
@@ -145,7 +145,16 @@ def test_validate_scores_weights_of_timm_as_it_scores_them_converted(photos, wei
     convert_weights(weights, tmp_path / "ours.ckpt", model=MODEL)
     recipe = ROOT / "configs" / "mnasnet" / "mnasnet1.0_finetune.yaml"
     options = ["--model", MODEL, "--data_dir", str(photos), "--image_resize", "32", "--device_target", "CPU"]
-    options += ["--ema", "False", "--distribute", "False", "--num_parallel_workers", "1"]
+    options += [
+        "--pretrained",
+        "False",
+        "--ema",
+        "False",
+        "--distribute",
+        "False",
+        "--num_parallel_workers",
+        "1",
+    ]
     outputs = []
     for path in (weights, tmp_path / "ours.ckpt"):
         ran = subprocess.run(

@@ -163,6 +163,7 @@ def test_half_precision_leaves_out_overflows_and_counts_them_alike_in_both_modes
     assert found[1][1] == pytest.approx(found[0][1], rel=2e-3)
 
 
+@pytest.mark.slow
 def test_a_network_trains_on_with_larger_images_in_a_graph(photos, tmp_path):
     run = build(
         photos, ms.GRAPH_MODE, **PLAIN, num_samples=36, progressive_sizes=(24, 32), progressive_epochs=(1,)

@@ -145,6 +145,7 @@ def test_validate_scores_the_last_checkpoint_as_training_did(trained: TrainingRu
     assert float(loss) == pytest.approx(float(last["val_loss"]), abs=2e-4)
 
 
+@pytest.mark.slow
 def test_pynative_mode_trains_to_the_same_losses_and_scores(
     trained: TrainingRun, photos: Path, tmp_path: Path
 ):

@@ -141,6 +141,7 @@ def test_a_finished_run_is_not_trained_on(monkeypatch, photos, whole, tmp_path, 
     assert re.findall(r"epoch \d/2", capsys.readouterr().out) == []
 
 
+@pytest.mark.slow
 def test_a_checkpoint_within_an_epoch_comes_every_so_many_updates(monkeypatch, photos, tmp_path):
     saved = []
     write = train.training_state.__globals__["write_checkpoint"]
