@@ -15,6 +15,7 @@ from itertools import repeat
 from pathlib import Path
 
 import builders
+from command_line import count
 from config import Config, ConfigError, refuse
 from mindcv.benchmark import MODES, Circumstances, Measurement, ModelResult, describe_machine, write_results
 from mindcv.engine.timing import time_steps
@@ -108,14 +109,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--output", default="results", metavar="DIR", help="receives results.md, .csv, .json")
     parser.add_argument("--measure", choices=MODES, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def count(text: str) -> int:
-    """A whole number from 1, as argparse wants to be told of it."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("give 1 or more")
-    return number
 
 
 if __name__ == "__main__":

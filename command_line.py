@@ -1,4 +1,4 @@
-"""A command line before its options are read: what belongs to an option, and what does not."""
+"""What a command line is made of: its options and its operands, and numbers of things."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from itertools import islice
 
 from options import OPTION_TYPES, ConfigError
 
-__all__ = ["config_path", "operands", "spell_out_flags"]
+__all__ = ["config_path", "count", "operands", "spell_out_flags"]
 
 
 def spell_out_flags(argv: Sequence[str]) -> list[str]:
@@ -41,6 +41,13 @@ def operands(argv: Sequence[str]) -> tuple[list[str], list[str]]:
             if not complete and (argument.startswith("--") or argument == "-c"):
                 options.extend(islice(arguments, 1))
     return found, options
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, as argparse wants to be told of it."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no count: give a whole number of at least 1")
+    return int(text)
 
 
 def config_path(arguments: Sequence[str]) -> str | None:

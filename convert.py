@@ -12,6 +12,7 @@ import argparse
 import math
 from typing import Literal
 
+from command_line import count
 from mindcv.models.weights.conversion import convert_weights
 from mindcv.models.weights.layouts import LAYOUTS
 from mindcv.runtime.program import run_program
@@ -72,13 +73,6 @@ def epsilon(text: str) -> float | Literal["keep"]:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no positive number: give one such as 1e-3, or keep")
     return value
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no count: give a whole number of at least 1")
-    return int(text)
 
 
 if __name__ == "__main__":

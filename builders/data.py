@@ -1,7 +1,9 @@
 """The images of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from config import Config
 from mindcv.data import (
@@ -22,6 +24,7 @@ __all__ = [
     "build_validation_data",
     "channel_scale",
     "count_classes",
+    "evaluation_batches",
     "evaluation_size",
 ]
 
@@ -89,6 +92,14 @@ def build_some_images(config: Config, split: str, count: int) -> Pipeline:
         num_samples=step * count,
         num_parallel_workers=config.data.num_parallel_workers,
     )
+
+
+def evaluation_batches(data: Pipeline) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The images of an evaluation and their labels; an image that cannot be read is named."""
+    try:
+        yield from data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
+    except RuntimeError as error:
+        raise data.explain(error) from error
 
 
 def evaluation_size(config: Config) -> int:

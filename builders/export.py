@@ -11,6 +11,7 @@ from builders.data import (
     build_some_images,
     build_validation_data,
     channel_scale,
+    evaluation_batches,
     evaluation_size,
 )
 from builders.network import build_network
@@ -93,7 +94,7 @@ def build_sample_images(config: Config) -> np.ndarray | None:
     if config.data.data_dir is None:
         return None
     samples = build_some_images(config, config.data.val_split, SAMPLES)
-    return np.concatenate([images.copy() for images, _ in _batches(samples)])
+    return np.concatenate([images.copy() for images, _ in evaluation_batches(samples)])
 
 
 def build_quantization_images(
@@ -117,7 +118,7 @@ def build_quantization_images(
     calibration = build_some_images(config, config.data.train_split, count)
     scored = build_validation_data(config, runtime)
     _check_classes(scored, classes, config.model.ckpt_path)
-    return (images for images, _ in _batches(calibration)), _batches(scored)
+    return (images for images, _ in evaluation_batches(calibration)), evaluation_batches(scored)
 
 
 def _check_classes(data: Pipeline, classes: Sequence[str], path: str) -> None:
@@ -130,10 +131,3 @@ def _check_classes(data: Pipeline, classes: Sequence[str], path: str) -> None:
         f"{data.source.origin}: has {len(found)} classes and {path} {len(classes)}, {difference}: give a "
         "data_dir of the same classes"
     )
-
-
-def _batches(data: Pipeline) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    try:
-        yield from data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
-    except RuntimeError as error:
-        raise data.explain(error) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mindspore import Parameter, Tensor, nn
 from tqdm import tqdm
 
-from builders.data import build_validation_data
+from builders.data import build_validation_data, evaluation_batches
 from builders.network import normalized
 from config import Config
 from mindcv.data import Pipeline
@@ -47,17 +47,13 @@ def build_evaluation(
     step = EvalStep(normalized(config, network), create_loss(config.loss.loss, reduction="none"))
 
     def run() -> Evaluation | None:
-        batches = data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
-        try:
-            evaluation = evaluate(
-                step,
-                batches,
-                data.batch_size,
-                combine=runtime.sum_over_ranks,
-                stop_requested=stop_requested,
-            )
-        except RuntimeError as error:
-            raise data.explain(error) from error
+        evaluation = evaluate(
+            step,
+            evaluation_batches(data),
+            data.batch_size,
+            combine=runtime.sum_over_ranks,
+            stop_requested=stop_requested,
+        )
         if bad_images := data.bad_images():
             tqdm.write(bad_images)
         return evaluation

@@ -8,6 +8,7 @@ from typing import Any
 
 from config import Config, ConfigError, given_option, load_config, refuse
 from mindcv.errors import UserError
+from mindcv.export import METADATA
 from mindcv.models.weights.files import read_weights
 from mindcv.runtime.onnx import open_onnx
 from options import OPTION_TYPES
@@ -32,8 +33,6 @@ NETWORK_OPTIONS = {
     ),
     "ema": ("ema",),
 }
-
-EXPORTED = "mindcv"  # the key of an ONNX file's metadata that export.py writes
 
 
 def parse_stored_args(argv: Sequence[str] | None = None) -> tuple[Config, list[str]]:
@@ -98,11 +97,11 @@ def stored_options(path: str | Path) -> tuple[dict[str, Any], list[str]]:
 
 def _exported(path: Path) -> Mapping[str, Any]:
     """What export.py has written into an ONNX file; nothing where another program has made it."""
-    text = open_onnx(path).get_modelmeta().custom_metadata_map.get(EXPORTED, "{}")
+    text = open_onnx(path).get_modelmeta().custom_metadata_map.get(METADATA, "{}")
     try:
         metadata = json.loads(text)
     except ValueError:
         metadata = None
     if not isinstance(metadata, Mapping):
-        raise UserError(f"{path}: its metadata '{EXPORTED}' is no JSON of options: export it anew")
+        raise UserError(f"{path}: its metadata '{METADATA}' is no JSON of options: export it anew")
     return metadata

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mindcv.errors import UserError
+from mindcv.runtime.machine import processor_name, usable_cores
 
 __all__ = ["MODES", "Circumstances", "Measurement", "ModelResult", "describe_machine", "write_results"]
 
@@ -114,22 +114,12 @@ class ModelResult:
 
 def describe_machine() -> dict[str, Any]:
     """This machine's part of `Circumstances`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
-        "machine": _processor(),
-        "cores": cores,
+        "machine": processor_name(),
+        "cores": usable_cores(),
         "mindspore": version("mindspore"),
         "python": platform.python_version(),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def write_results(

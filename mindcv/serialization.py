@@ -13,7 +13,6 @@ passes it, because the CRC is cut off with them.
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ import numpy as np
 from mindspore import Parameter, Tensor
 
 from mindcv.errors import UserError
+from mindcv.runtime.files import whole_files
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = [
@@ -99,15 +99,8 @@ def write_file(path: Path, content: Callable[[Path], bytes]) -> None:
         UserError: If the file cannot be written, for example because the disk is full.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
-            whole = content(partial)
-            with partial.open("wb") as file:
-                file.write(whole)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        _flush_folder(path.parent)
+        with whole_files(path) as (partial,):
+            partial.write_bytes(content(partial))
     except OSError as error:
         raise UserError(
             f"{path}: the checkpoint cannot be written ({error.strerror}): free or change the folder"
@@ -170,12 +163,3 @@ def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str
 
 def _seal(path: Path, content: bytes) -> bytes:
     return _records(path, {}, {_SEAL: hashlib.sha256(content).hexdigest()})
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in a folder last through a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -30,7 +30,7 @@ MAY_IMPORT = {
 # What each program may import of ours.
 PROGRAMS = {
     "train": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
-    "convert": {"mindcv.models", "mindcv.runtime"},
+    "convert": {"command_line", "mindcv.models", "mindcv.runtime"},
     "validate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
     "infer": {
         "builders",
@@ -40,10 +40,17 @@ PROGRAMS = {
         "mindcv.inference",
         "mindcv.runtime",
     },
-    "benchmark": {"builders", "config", "mindcv.benchmark", "mindcv.engine", "mindcv.runtime"},
+    "benchmark": {
+        "builders",
+        "command_line",
+        "config",
+        "mindcv.benchmark",
+        "mindcv.engine",
+        "mindcv.runtime",
+    },
     "export": {"builders", "config", "mindcv.export", "mindcv.runtime", "mindcv.errors"},
     "tools.average_checkpoints": {"mindcv.engine", "mindcv.runtime", "mindcv.errors", "mindcv.serialization"},
-    "tools.measure_scaling": {"builders", "config", "mindcv.engine", "mindcv.runtime"},
+    "tools.measure_scaling": {"builders", "command_line", "config", "mindcv.engine", "mindcv.runtime"},
     "tools.find_learning_rate": {"builders", "config", "mindcv.engine", "mindcv.runtime", "mindcv.errors"},
 }
 

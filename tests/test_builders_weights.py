@@ -20,6 +20,7 @@ from mindcv.models.weights.conversion import convert_weights
 from mindcv.runtime.session import Runtime
 from mindcv.serialization import read_checkpoint, write_checkpoint
 from tests.random_weights import ours, peer
+from tests.stopping import StopAt
 
 ROOT = Path(__file__).parents[1]
 ALONE = Runtime(device="CPU")
@@ -62,17 +63,6 @@ def test_network_and_moving_average_have_the_epsilon_of_the_weights_or_the_one_a
         network = builders.build_network(config, CLASSES, ALONE, is_training=True)
         average = builders.build_average(config, network, CLASSES, ALONE)
         assert epsilons(network) == epsilons(average) == {eps}
-
-
-class StopAt:
-    """Asks a run to stop when it looks for the n-th time."""
-
-    def __init__(self, look: int) -> None:
-        self.look = look
-
-    def __call__(self) -> bool:
-        self.look -= 1
-        return self.look <= 0
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from mindcv.engine import EpochResult, Evaluation, Progress
 from mindcv.engine.resume import different_options, find_state, restore_state
 from mindcv.errors import Stopped, UserError
 from mindcv.serialization import read_checkpoint, write_checkpoint
+from tests.stopping import StopAt
 
 # All that has a state: moving average, accumulation, masks, mixing, policies, loss scale.
 OPTIONS = {
@@ -57,17 +58,6 @@ def _alone(monkeypatch, tmp_path):
     yield
     logger.setLevel(level)
     ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-class StopAt:
-    """Asks a run to stop when it looks for the n-th time: before and after each step, and before a batch."""
-
-    def __init__(self, look: int) -> None:
-        self.look = look
-
-    def __call__(self) -> bool:
-        self.look -= 1
-        return self.look <= 0
 
 
 def run(monkeypatch, photos: Path, folder: Path, *, look: int = 10**9, **options) -> None:

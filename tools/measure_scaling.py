@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from itertools import count, repeat
+from itertools import count as numbers
+from itertools import repeat
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import builders
+from command_line import count
 from config import Config
 from mindcv.engine.timing import time_steps
 from mindcv.runtime.program import run_program
@@ -33,12 +35,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="mnasnet_100", help="a registered model")
-    parser.add_argument("--batch_size", type=int, default=32, help="images of a step on one rank")
-    parser.add_argument("--image_size", type=int, default=224, help="height and width in pixels")
+    parser.add_argument("--batch_size", type=count, default=32, help="images of a step on one rank")
+    parser.add_argument("--image_size", type=count, default=224, help="height and width in pixels")
     parser.add_argument(
-        "--steps", type=int, default=5, help="measured steps of a run; two more come before them"
+        "--steps", type=count, default=5, help="measured steps of a run; two more come before them"
     )
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each kind, in turn")
+    parser.add_argument("--repeats", type=count, default=3, help="runs of each kind, in turn")
     parser.add_argument("--mode", type=int, choices=(0, 1), default=0, help="0 graph, 1 PyNative")
     parser.add_argument("--data_dir", help="folder of the real images; without it a temporary one")
     parser.add_argument("--dataset", default="digits", help="kind of dataset in data_dir")
@@ -104,7 +106,7 @@ def measure(options: argparse.Namespace) -> None:
 def real_batches(config: Config, runtime: Runtime) -> Iterator[tuple[Any, ...]]:
     """Augmented images from the disk, epoch after epoch."""
     data = builders.build_training_data(config, runtime)
-    for epoch in count():
+    for epoch in numbers():
         yield from data.epoch(epoch).create_tuple_iterator(num_epochs=1)
 
 

@@ -1,8 +1,9 @@
 """How many threads a pipeline may use."""
 
 import logging
-import os
 from functools import cache
+
+from mindcv.runtime.machine import usable_cores
 
 __all__ = ["usable_workers"]
 
@@ -18,7 +19,7 @@ def usable_workers(asked: int | None = None) -> int:
     Args:
         asked: Threads wanted; None takes all cores.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if asked is None or asked == cores:
         return cores
     if asked > cores:

@@ -3,12 +3,13 @@
 from mindcv.export.images import ImageFormat
 from mindcv.export.measure import Measurement, measure, table, write_report
 from mindcv.export.mindir import export_mindir
-from mindcv.export.onnx_file import export_onnx
+from mindcv.export.onnx_file import METADATA, export_onnx
 from mindcv.export.quantization import quantize_onnx
 from mindcv.export.request import ExportRequest
 from mindcv.export.verify import Expectation, ExportError, expect
 
 __all__ = [
+    "METADATA",
     "Expectation",
     "ExportError",
     "ExportRequest",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mindcv.errors import UserError
+from mindcv.runtime.files import whole_files
 
 __all__ = ["check_output", "finished_files"]
 
@@ -36,27 +37,16 @@ def check_output(path: Path, suffix: str) -> None:
 
 @contextmanager
 def finished_files(*paths: Path) -> Iterator[list[Path]]:
-    """Files to write, which get their names when the block ends without an error.
-
-    Args:
-        paths: Final names, in folders that exist, all in one folder. They are given in this order.
-
-    Yields:
-        Where to write each of them: beside the final place, under the same name.
+    """Files to write, which get their names when the block ends without an error; see `whole_files`.
 
     Raises:
         UserError: If one cannot be written, for example because the disk is full.
     """
-    folder = paths[0].parent
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{paths[0].name}.", dir=folder) as partial:
-            written = [Path(partial) / path.name for path in paths]
+        with whole_files(*paths) as written:
             yield written
-            for temporary, path in zip(written, paths, strict=True):
+            for temporary in written:
                 temporary.chmod(0o666 & ~_umask())  # MindSpore leaves its files read-only
-                with temporary.open("rb+") as file:
-                    os.fsync(file.fileno())
-                temporary.replace(path)
     except OSError as error:
         raise _unwritable(paths[0], error) from None
 

@@ -1,7 +1,6 @@
 """Accuracy, size and latency of exported files, side by side."""
 
 import json
-import platform
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from mindcv.export.files import finished_files
 from mindcv.export.images import ImageFormat, Pixels
 from mindcv.export.onnx_file import session_logits
+from mindcv.runtime.machine import processor_name
 from mindcv.runtime.onnx import onnx_threads, open_onnx
 
 __all__ = ["Measurement", "correct", "measure", "table", "write_report"]
@@ -126,20 +126,11 @@ def circumstances() -> dict[str, Any]:
     import onnxruntime
 
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "threads": onnx_threads(),
         "latency_runs": RUNS,
         "onnxruntime": onnxruntime.__version__,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def write_report(path: str | Path, measurements: Sequence[Measurement], **facts: Any) -> None:

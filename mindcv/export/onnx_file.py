@@ -14,11 +14,12 @@ from mindcv.export.files import finished_files
 from mindcv.export.verify import Expectation, ExportError
 from mindcv.runtime.onnx import open_onnx
 
-__all__ = ["METADATA", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
+__all__ = ["METADATA", "OPSET", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
 
 METADATA = "mindcv"  # key of the file's properties
 # From 13 on, weights can be quantised by channel; 21 is what ONNX Runtime 1.19 and ONNX 1.16 know.
 OPSETS = range(13, 22)
+OPSET = 20
 
 
 def require_onnx() -> None:
@@ -50,7 +51,7 @@ def export_onnx(
     expectation: Expectation,
     *,
     metadata: Mapping[str, Any],
-    opset: int = 20,
+    opset: int = OPSET,
 ) -> float:
     """Write a network in evaluation as an ONNX file, if ONNX Runtime computes the same from it.
 

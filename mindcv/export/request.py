@@ -6,11 +6,11 @@ from typing import Literal
 
 from mindcv.errors import UserError
 from mindcv.export.files import check_output
-from mindcv.export.onnx_file import check_opset, require_onnx
+from mindcv.export.onnx_file import OPSET, check_opset, require_onnx
 
 __all__ = ["ExportRequest"]
 
-OPSET, CALIBRATION_IMAGES = 20, 128
+CALIBRATION_IMAGES = 128
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-__all__ = ["DropPath", "Dropout", "RandomState", "seed_dropout"]
+__all__ = ["DropPath", "Dropout", "RandomState", "keep_random_state", "seed_dropout"]
 
 WORD = 2**32
 
@@ -33,6 +33,20 @@ class RandomState:
         key = _key(ms.get_seed() if seed is None else seed)
         self.key = Parameter(Tensor(key, ms.int64), name=f"dropout.key.{number}", requires_grad=False)
         self.passes = Parameter(Tensor(0, ms.int32), name=f"dropout.passes.{number}", requires_grad=False)
+
+
+def keep_random_state(network: nn.Cell, state: RandomState, *, is_random: bool) -> None:
+    """Let a network own what the masks of its cells depend on; it adds to ``passes`` where it is random.
+
+    Args:
+        network: The network.
+        state: The state of its dropout cells.
+        is_random: Whether a forward pass in training draws at all.
+    """
+    network.random_state = state
+    network.is_random = is_random
+    # Past nn.Cell, which would list it among the network's parameters.
+    object.__setattr__(network, "passes", state.passes)
 
 
 def seed_dropout(network: nn.Cell, seed: int, rank: int = 0) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError
+from mindcv.models.dropout import keep_random_state
 
 __all__ = ["FeaturePyramid", "feature_pyramid"]
 
@@ -52,12 +53,10 @@ class FeaturePyramid(nn.Cell):
         self.leaves = tuple(self.starts[end + 1] - 1 for end in ends)
         self.feature_channels = channels
         self.feature_strides = strides
-        self.is_random = bool(getattr(source, "is_random", False))
+        self.is_random = False
         state = getattr(source, "random_state", None)
         if state is not None:
-            self.random_state = state
-            # Past nn.Cell, which would list it among the network's parameters.
-            object.__setattr__(self, "passes", state.passes)
+            keep_random_state(self, state, is_random=source.is_random)
 
     def parts(self) -> list[list[nn.Cell]]:
         """The stem and each stage; head and classifier, which are none."""

@@ -13,7 +13,7 @@ from typing import get_args
 from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.models.dropout import Dropout, DropPath, RandomState
+from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
 from mindcv.models.head import HEAD_CHANNELS, ClassifierHead
 from mindcv.models.layers import Block, Padding, SqueezeExcite, conv_norm, make_divisible
 from mindcv.models.registry import register_model
@@ -191,10 +191,7 @@ class MnasNet(ClassifierHead):
         cells += [*conv(channels, HEAD_CHANNELS), nn.ReLU()]
         self.features = nn.SequentialCell(cells)
         self.dropout = Dropout(drop_rate, state, depth)
-        self.random_state = state
-        self.is_random = drop_rate > 0 or drop_path_rate > 0
-        # Past nn.Cell, which would list it among the network's parameters.
-        object.__setattr__(self, "passes", state.passes)
+        keep_random_state(self, state, is_random=drop_rate > 0 or drop_path_rate > 0)
         self.reset_classifier(num_classes)
 
     def parts(self) -> list[list[nn.Cell]]:

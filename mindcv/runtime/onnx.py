@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mindcv.errors import UserError
+from mindcv.runtime.machine import usable_cores
 
 __all__ = ["OnnxNetwork", "onnx_threads", "open_onnx"]
 
@@ -188,5 +189,4 @@ def _reason(error: Exception, path: Path) -> str:
 
 def onnx_threads() -> int:
     """Threads that compute: OMP_NUM_THREADS where it is set, otherwise this process's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(os.environ.get("OMP_NUM_THREADS") or cores)
+    return int(os.environ.get("OMP_NUM_THREADS") or usable_cores())
