@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from config import ConfigError, load_config
-from tests.file_server import CONTENT, NAME, FileServer, serving
+from mindcv.config import ConfigError, load_config
+from tests.support.file_server import CONTENT, NAME, FileServer, serving
 
 PHOTO_CLASSES = {  # folder name: colour of the shape
     "red apple": (200, 40, 30),

@@ -1,54 +1,6 @@
-"""Average the weights of several checkpoints of one training into a new checkpoint.
+"""Average checkpoints: `python -m tools.average_checkpoints --help`."""
 
-    python -m tools.average_checkpoints --output avg.ckpt ckpt/mnasnet_100-448.ckpt ckpt/mnasnet_100-449.ckpt
-    python -m tools.average_checkpoints --output avg.ckpt --folder ckpt --last 5
-    python -m tools.average_checkpoints --output avg.ckpt --folder ckpt --best 5
-
-`validate.py --ckpt_path avg.ckpt` scores the result, and `create_model(checkpoint_path=...)` loads it. It
-holds no optimizer's state: no training goes on from it.
-"""
-
-import argparse
-from pathlib import Path
-
-from mindcv.engine import average_checkpoints, select_checkpoints
-from mindcv.errors import UserError
-from mindcv.runtime.program import run_program
-from mindcv.serialization import write_checkpoint
-
-
-def average(options: argparse.Namespace) -> None:
-    """Average the files that the options name, and say which they were."""
-    output, paths = Path(options.output), [Path(path) for path in options.checkpoints]
-    if bool(paths) == bool(options.folder):
-        raise UserError("what to average is not clear: give checkpoints, or --folder with --last or --best")
-    if output.suffix != ".ckpt":
-        raise UserError(f"--output {output}: a MindSpore checkpoint ends in .ckpt: give such a name")
-    if options.folder:
-        paths = select_checkpoints(options.folder, last=options.last, best=options.best)
-    elif options.last is not None or options.best is not None:
-        raise UserError("--last and --best choose in a folder: give --folder DIR instead of checkpoints")
-    if output.resolve() in {path.resolve() for path in paths}:
-        raise UserError(f"--output {output} is one of the files to average: choose another name")
-    tensors, metadata = average_checkpoints(paths)
-    write_checkpoint(output, tensors, metadata)
-    print(f"{output}: the average of {', '.join(map(str, paths))}")
-
-
-def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("checkpoints", nargs="*", metavar="FILE", help="checkpoints to average")
-    parser.add_argument("--output", required=True, metavar="FILE", help="the checkpoint to write")
-    parser.add_argument("--folder", metavar="DIR", help="average checkpoints of this folder instead")
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--last", type=int, metavar="K", help="of the folder, the K latest epochs")
-    chosen.add_argument("--best", type=int, metavar="K", help="of the folder, the K best by top-1")
-    return parser.parse_args()
-
+from mindcv.programs.average_checkpoints import main
 
 if __name__ == "__main__":
-    options = parse_options()
-    run_program(lambda: average(options))
+    main()

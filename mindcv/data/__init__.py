@@ -2,17 +2,17 @@
 
 from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
-from mindcv.data.folder import class_index
-from mindcv.data.imagenet import imagenet_classes, readable_classes
-from mindcv.data.images import ImageFile, ImageFiles, list_images
-from mindcv.data.keyed import Augmentation
+from mindcv.data.image_files import ImageFile, ImageFiles, list_images
+from mindcv.data.imagenet_classes import imagenet_classes, readable_classes
 from mindcv.data.loader import create_loader
 from mindcv.data.mixup import Mixup
+from mindcv.data.onnx_teacher import OnnxTeacher, with_teacher
 from mindcv.data.pipeline import Pipeline
+from mindcv.data.progressive_resizing import progressive_stages
 from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
-from mindcv.data.sources import Source
-from mindcv.data.stages import progressive_stages
-from mindcv.data.teacher import OnnxTeacher, with_teacher
+from mindcv.data.seeded_augmentation import Augmentation
+from mindcv.data.sources.image_folder import class_index
+from mindcv.data.sources.source import Source
 from mindcv.data.transforms import create_transforms, describe_evaluation
 
 __all__ = [

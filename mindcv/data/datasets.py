@@ -7,12 +7,12 @@ from typing import Any
 import mindspore.dataset as ds
 
 from mindcv.data.catalogue import find_dataset
-from mindcv.data.digits import write_digits
-from mindcv.data.folder import FolderSource, class_index
-from mindcv.data.mindrecord import MindRecordSource
 from mindcv.data.sampling import count_samples, epoch_indices, shard_indices
-from mindcv.data.sources import Indices, Source
-from mindcv.data.standard import read_cifar10, read_cifar100, read_fashion_mnist, read_mnist
+from mindcv.data.sources.cifar_mnist import read_cifar10, read_cifar100, read_fashion_mnist, read_mnist
+from mindcv.data.sources.digits import write_digits
+from mindcv.data.sources.image_folder import FolderSource, class_index
+from mindcv.data.sources.mindrecord import MindRecordSource
+from mindcv.data.sources.source import Indices, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 

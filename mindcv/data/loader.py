@@ -9,10 +9,10 @@ import mindspore.dataset as ds
 import numpy as np
 from numpy.typing import NDArray
 
-from mindcv.data.keyed import BATCHES, Augmentation, generator
 from mindcv.data.mixup import Mixup
 from mindcv.data.sampling import Indices, epoch_keys
-from mindcv.data.sources import stream
+from mindcv.data.seeded_augmentation import BATCHES, Augmentation, generator
+from mindcv.data.sources.source import stream
 from mindcv.data.transforms import create_transforms
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError

@@ -9,6 +9,7 @@ import numpy as np
 
 from mindcv.data.loader import make_batches, seed_operators
 from mindcv.data.mixup import Mixup
+from mindcv.data.onnx_teacher import with_teacher
 from mindcv.data.sampling import (
     augmentation_seed,
     count_samples,
@@ -16,8 +17,7 @@ from mindcv.data.sampling import (
     epoch_keys,
     shard_indices,
 )
-from mindcv.data.sources import Indices, Source, StreamSource
-from mindcv.data.teacher import with_teacher
+from mindcv.data.sources.source import Indices, Source, StreamSource
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 

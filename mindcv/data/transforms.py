@@ -12,7 +12,7 @@ from mindspore.dataset import vision
 from mindspore.dataset.vision import ConvertMode, Inter
 
 from mindcv.data.catalogue import DatasetInfo, check_channels, find_dataset
-from mindcv.data.keyed import create_augmentation
+from mindcv.data.seeded_augmentation import create_augmentation
 from mindcv.errors import UserError, did_you_mean
 
 __all__ = ["create_transforms", "describe_evaluation"]

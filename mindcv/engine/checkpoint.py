@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from mindspore import Parameter, Tensor, nn
 
-from mindcv.engine.progress import Progress
-from mindcv.engine.step import TrainStep
+from mindcv.engine.run_position import Progress
 from mindcv.errors import UserError
-from mindcv.serialization import OPTIMIZER, STEP, write_checkpoint
+from mindcv.files.checkpoint_file import OPTIMIZER, STEP, write_checkpoint
+from mindcv.step.train_step import TrainStep
 
 __all__ = ["CheckpointManager", "checkpoint_files", "training_state"]
 

@@ -16,9 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from mindcv.engine.step import TrainStep
 from mindcv.engine.trainer import TrainingData
 from mindcv.errors import UserError
+from mindcv.step.train_step import TrainStep
 
 __all__ = ["RangeTest", "Suggestion", "exponential_rates", "run_range_test", "smooth", "suggest"]
 

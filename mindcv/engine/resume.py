@@ -9,7 +9,7 @@ from mindspore import Parameter, Tensor, ops
 
 from mindcv.engine.checkpoint import checkpoint_files
 from mindcv.errors import UserError
-from mindcv.serialization import Checkpoint, read_checkpoint
+from mindcv.files.checkpoint_file import Checkpoint, read_checkpoint
 
 __all__ = ["check_steps", "different_options", "find_state", "read_state", "restore_state"]
 

@@ -8,14 +8,14 @@ import mindspore as ms
 from tqdm import tqdm
 
 from mindcv.engine.checkpoint import CheckpointManager
+from mindcv.engine.epoch_losses import EpochLosses, not_finite
 from mindcv.engine.evaluate import Evaluation
 from mindcv.engine.history import EpochResult, History
-from mindcv.engine.losses import EpochLosses, not_finite
-from mindcv.engine.progress import Progress
-from mindcv.engine.saving import Saving
-from mindcv.engine.step import TrainStep
+from mindcv.engine.run_position import Progress
+from mindcv.engine.save_schedule import Saving
 from mindcv.engine.training_data import TrainingData
 from mindcv.errors import NotFiniteError, Stopped
+from mindcv.step.train_step import TrainStep
 
 __all__ = ["Trainer"]
 

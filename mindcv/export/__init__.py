@@ -1,11 +1,11 @@
 """A finished network as a file for other programs: ONNX, its INT8 version, and MindIR."""
 
-from mindcv.export.images import ImageFormat
+from mindcv.export.export_options import ExportRequest
+from mindcv.export.image_format import ImageFormat
 from mindcv.export.measure import Measurement, measure, table, write_report
 from mindcv.export.mindir import export_mindir
 from mindcv.export.onnx_file import METADATA, export_onnx
 from mindcv.export.quantization import quantize_onnx
-from mindcv.export.request import ExportRequest
 from mindcv.export.verify import Expectation, ExportError, expect
 
 __all__ = [

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mindcv.export.files import finished_files
-from mindcv.export.images import ImageFormat, Pixels
+from mindcv.export.checked_output import finished_files
+from mindcv.export.image_format import ImageFormat, Pixels
 from mindcv.export.onnx_file import session_logits
+from mindcv.files.onnx_network import onnx_threads, open_onnx
 from mindcv.runtime.machine import processor_name
-from mindcv.runtime.onnx import onnx_threads, open_onnx
 
 __all__ = ["Measurement", "correct", "measure", "table", "write_report"]
 

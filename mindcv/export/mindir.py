@@ -8,7 +8,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor, nn
 
-from mindcv.export.files import finished_files
+from mindcv.export.checked_output import finished_files
 from mindcv.export.verify import Expectation
 from mindcv.runtime.quiet import quiet_logging
 

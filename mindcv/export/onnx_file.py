@@ -10,9 +10,9 @@ from mindspore import nn
 from numpy.typing import NDArray
 
 from mindcv.errors import UserError
-from mindcv.export.files import finished_files
+from mindcv.export.checked_output import finished_files
 from mindcv.export.verify import Expectation, ExportError
-from mindcv.runtime.onnx import open_onnx
+from mindcv.files.onnx_network import open_onnx
 
 __all__ = ["METADATA", "OPSET", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
 

@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mindcv.errors import UserError
 from mindcv.export.folding import fold_norm, fold_scale
-from mindcv.export.images import ImageFormat
+from mindcv.export.image_format import ImageFormat
 
 __all__ = ["INPUT", "OUTPUT", "onnx_model"]
 

@@ -7,10 +7,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mindcv.errors import UserError
-from mindcv.export.files import finished_files
-from mindcv.export.images import ImageFormat, Pixels
+from mindcv.export.checked_output import finished_files
+from mindcv.export.image_format import ImageFormat, Pixels
 from mindcv.export.onnx_file import require_onnx
-from mindcv.runtime.onnx import open_onnx
+from mindcv.files.onnx_network import open_onnx
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = ["quantize_onnx"]

@@ -9,7 +9,7 @@ from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from mindcv.errors import UserError
-from mindcv.export.images import ImageFormat, Pixels
+from mindcv.export.image_format import ImageFormat, Pixels
 
 __all__ = ["TOLERANCE", "Expectation", "ExportError", "expect"]
 

@@ -1,7 +1,7 @@
 """From images to the classes that a finished network sees in them, and to a table of these."""
 
-from mindcv.inference.classify import Classifier, Guess, Prediction, even_batch_size, network_logits, top_k
-from mindcv.inference.tables import FORMATS, PredictionWriter, open_writer
+from mindcv.inference.classifier import Classifier, Guess, Prediction, even_batch_size, network_logits, top_k
+from mindcv.inference.prediction_writers import FORMATS, PredictionWriter, open_writer
 
 __all__ = [
     "FORMATS",

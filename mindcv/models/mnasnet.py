@@ -13,8 +13,8 @@ from typing import get_args
 from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError, did_you_mean
+from mindcv.models.classifier_head import HEAD_CHANNELS, ClassifierHead
 from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
-from mindcv.models.head import HEAD_CHANNELS, ClassifierHead
 from mindcv.models.layers import Block, Padding, SqueezeExcite, conv_norm, make_divisible
 from mindcv.models.registry import register_model
 from mindcv.models.weights.pretrained import PUBLISHED

@@ -10,9 +10,9 @@ from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
 from mindcv.models.features import feature_pyramid
-from mindcv.models.weights.files import read_weights
 from mindcv.models.weights.loading import put_weights, stated_options
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
+from mindcv.models.weights.weight_files import read_weights
 
 __all__ = ["ModelEntry", "create_model", "find_model", "list_models", "register_model"]
 

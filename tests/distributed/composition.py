@@ -12,12 +12,12 @@ import numpy as np
 from mindspore import Tensor, nn
 from together import STAGES, differences, spread, values_of, without_normalisation
 
-import builders
-from config import Config, parse_args
-from mindcv.engine import TrainStep
+from mindcv import build
+from mindcv.config import Config, parse_args
 from mindcv.models import MnasNet, register_model
 from mindcv.runtime.program import run_program
 from mindcv.runtime.session import Runtime
+from mindcv.step import TrainStep
 
 ALONE = Runtime(device="CPU")
 CLASSES = 7
@@ -35,19 +35,19 @@ def tiny(**options) -> nn.Cell:
 
 def trained(config: Config, runtime: Runtime) -> dict[str, object]:
     """Train an epoch of images on all ranks as train.py does."""
-    data = builders.build_training_data(config, runtime)
+    data = build.build_training_data(config, runtime)
     classes = data.source.classes
     ms.set_seed(100 + runtime.rank)  # each rank has values of its own, until it gets rank 0's
-    network = builders.build_network(config, classes, runtime, is_training=True)
-    average = builders.build_average(config, network, classes, runtime)
-    optimizer = builders.build_optimizer(config, network, [0.05] * data.updates_per_epoch)
-    forward = builders.build_forward(config, network, classes)
-    step = builders.build_train_step(config, network, forward, optimizer, average, runtime).set_train()
+    network = build.build_network(config, classes, runtime, is_training=True)
+    average = build.build_average(config, network, classes, runtime)
+    optimizer = build.build_optimizer(config, network, [0.05] * data.updates_per_epoch)
+    forward = build.build_forward(config, network, classes)
+    step = build.build_train_step(config, network, forward, optimizer, average, runtime).set_train()
     start = values_of(network)
     for batch in data.epoch(0).create_tuple_iterator(num_epochs=1):
         step(*batch)
     before = values_of(network) | values_of(average)
-    builders.build_statistics_exchange(config, network, average, runtime)()
+    build.build_statistics_exchange(config, network, average, runtime)()
     after = values_of(network) | values_of(average)
     statistics = {name: value for name, value in before.items() if "moving" in name}
     learnt = {name: value for name, value in before.items() if name not in statistics}
@@ -85,9 +85,9 @@ def stepped(
     network, average = (without_normalisation(sync_bn=False) for _ in range(2))
     for parameter, value in zip(network.get_parameters(), start.get_parameters(), strict=True):
         parameter.set_data(Tensor(value.asnumpy()))
-    optimizer = builders.build_optimizer(config, network, [0.1, 0.05, 0.02])
-    forward = builders.build_forward(config, network, [""] * CLASSES)
-    step = builders.build_train_step(config, network, forward, optimizer, average, runtime).set_train()
+    optimizer = build.build_optimizer(config, network, [0.1, 0.05, 0.02])
+    forward = build.build_forward(config, network, [""] * CLASSES)
+    step = build.build_train_step(config, network, forward, optimizer, average, runtime).set_train()
     for batch in zip(images, labels, strict=True):
         step(*map(Tensor, batch))
     return values_of(network) | values_of(average), counts(step)
@@ -120,7 +120,7 @@ def accumulated(config: Config, runtime: Runtime) -> dict[str, object]:
 
 def main(config: Config) -> None:
     """Find everything out and write it down."""
-    runtime = builders.start_runtime(config)
+    runtime = build.start_runtime(config)
     found: dict[str, object] = {}
     for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
         ms.set_context(mode=mode)

@@ -11,8 +11,8 @@ from distributed.jobs import SCRIPTS, Job, mpirun, python
 from distributed.recipes import CLASSES, MODEL, RECIPE, TRAINING, VALIDATE
 from PIL import Image
 
+from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
-from mindcv.serialization import write_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from distributed.recipes import (
     VALIDATE,
 )
 
-from mindcv.serialization import read_checkpoint
+from mindcv.files.checkpoint_file import read_checkpoint
 
 # --- train.py ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pytest
 from distributed.jobs import LAUNCH, Job, kill, python, run
 from distributed.recipes import MODEL, TRAIN, TRAINING
 
-from mindcv.serialization import Checkpoint, read_checkpoint
+from mindcv.files.checkpoint_file import Checkpoint, read_checkpoint
 
 pytestmark = pytest.mark.slow
 

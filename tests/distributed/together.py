@@ -12,8 +12,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-import builders
-from config import Config, parse_args
+from mindcv import build
+from mindcv.config import Config, parse_args
 from mindcv.errors import UserError
 from mindcv.models import MnasNet
 from mindcv.models.mnasnet import Stage
@@ -63,9 +63,9 @@ def after_step(
     config: Config, network: nn.Cell, images: np.ndarray, labels: np.ndarray, runtime: Runtime
 ) -> tuple[dict[str, np.ndarray], float]:
     """All parameters after one step, and the loss."""
-    optimizer = builders.build_optimizer(config, network, [0.1])
-    forward = builders.build_forward(config, network, [""] * CLASSES)
-    step = builders.build_train_step(config, network, forward, optimizer, None, runtime).set_train()
+    optimizer = build.build_optimizer(config, network, [0.1])
+    forward = build.build_forward(config, network, [""] * CLASSES)
+    step = build.build_train_step(config, network, forward, optimizer, None, runtime).set_train()
     loss = float(step(Tensor(images), Tensor(labels)))
     return values_of(network), loss
 
@@ -127,8 +127,8 @@ def exchanges(rank: int) -> dict[str, object]:
 
 def scores(config: Config, runtime: Runtime, network: nn.Cell) -> dict[str, object]:
     """Evaluate together, and on rank 0 alone; and say how many images of each class each rank has."""
-    data = builders.build_validation_data(config, runtime)
-    together = builders.build_evaluation(config, network, data, runtime)()
+    data = build.build_validation_data(config, runtime)
+    together = build.build_evaluation(config, network, data, runtime)()
     own = [labels for _, labels in data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)]
     counts = np.zeros((runtime.size, CLASSES))
     counts[runtime.rank] = np.bincount(np.concatenate(own), minlength=CLASSES)
@@ -137,14 +137,14 @@ def scores(config: Config, runtime: Runtime, network: nn.Cell) -> dict[str, obje
         "classes": sum_over_ranks(counts.ravel()).reshape(counts.shape).tolist(),
     }
     if runtime.is_main:
-        whole = builders.build_validation_data(config, ALONE)
-        found["alone"] = vars(builders.build_evaluation(config, network, whole, ALONE)())
+        whole = build.build_validation_data(config, ALONE)
+        found["alone"] = vars(build.build_evaluation(config, network, whole, ALONE)())
     return found
 
 
 def main(config: Config) -> None:
     """Find everything out, write it down, and fail on the last rank."""
-    runtime = builders.start_runtime(config)
+    runtime = build.start_runtime(config)
     found: dict[str, object] = {"rank of rank 0": runtime.rank, "size": runtime.size}
     for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
         ms.set_context(mode=mode)

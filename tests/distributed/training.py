@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-import builders
-from config import parse_args
+from mindcv import build
+from mindcv.config import parse_args
+from mindcv.programs.train import train
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import run_program
-from train import train
 
-exchange_of = builders.build_statistics_exchange
+exchange_of = build.build_statistics_exchange
 
 
 def exchange_and_save(config, network, average, runtime):
@@ -36,5 +36,5 @@ def exchange_and_save(config, network, average, runtime):
 if __name__ == "__main__":
     folder = Path(f"rank{detect_launch().rank}")
     config = parse_args([*sys.argv[1:], "--ckpt_save_dir", str(folder)])
-    builders.build_statistics_exchange = exchange_and_save
+    build.build_statistics_exchange = exchange_and_save
     run_program(lambda: train(config))

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from mindcv.data.augment.magnitudes import DENOMINATOR, Geometry, Magnitude, Operation
-from mindcv.data.augment.tables import AUGMIX
+from mindcv.data.augment.policy_tables import AUGMIX
 
 __all__ = ["AugMix"]
 

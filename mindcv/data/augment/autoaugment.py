@@ -4,7 +4,7 @@ Each line is a pair; an operation stands with its probability and its magnitude.
 """
 
 from mindcv.data.augment.magnitudes import Operation
-from mindcv.data.augment.tables import INCREASING, ORIGINAL_POSTERIZE, PLAIN, THREE
+from mindcv.data.augment.policy_tables import INCREASING, ORIGINAL_POSTERIZE, PLAIN, THREE
 
 __all__ = ["POLICIES", "Step"]
 

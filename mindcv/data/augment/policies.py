@@ -10,9 +10,9 @@ from PIL import Image
 from mindcv.data.augment.augmix import AugMix
 from mindcv.data.augment.autoaugment import POLICIES, Step
 from mindcv.data.augment.magnitudes import DENOMINATOR, Geometry, Magnitude, Operation
-from mindcv.data.augment.names import Number, Option, Word, mistake, read_options, split_name
 from mindcv.data.augment.operations import Fill
-from mindcv.data.augment.tables import (
+from mindcv.data.augment.policy_names import Number, Option, Word, mistake, read_options, split_name
+from mindcv.data.augment.policy_tables import (
     INCREASING,
     PLAIN,
     SETS,

@@ -12,9 +12,9 @@ from mindspore import nn
 from mindcv.errors import UserError
 from mindcv.models.registry import create_model, find_model
 from mindcv.models.weights.adaptation import fold_eps
-from mindcv.models.weights.files import WeightFile, file_kind, read_weights, write_weights
 from mindcv.models.weights.layouts import USUAL_EPS, Layout, classifier_name, in_layout, stem_name
 from mindcv.models.weights.loading import evaluation_options, put_weights, selected, stated_options
+from mindcv.models.weights.weight_files import WeightFile, file_kind, read_weights, write_weights
 
 __all__ = ["Converted", "convert_weights"]
 

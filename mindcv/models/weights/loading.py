@@ -10,9 +10,9 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindcv.errors import UserError
+from mindcv.files.checkpoint_file import AVERAGE, TRAINING_STATE
 from mindcv.models.layers import Padding
 from mindcv.models.weights.adaptation import adapt_stem, fold_eps
-from mindcv.models.weights.files import WeightFile, read_weights
 from mindcv.models.weights.layouts import (
     AVERAGES_COUNTER,
     COUNTER,
@@ -21,7 +21,7 @@ from mindcv.models.weights.layouts import (
     detect_layout,
     layout_names,
 )
-from mindcv.serialization import AVERAGE, TRAINING_STATE
+from mindcv.models.weights.weight_files import WeightFile, read_weights
 
 __all__ = ["evaluation_options", "load_weights", "put_weights", "selected", "stated_options"]
 

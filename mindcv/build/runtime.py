@@ -1,0 +1,17 @@
+"""The process of a run: its device, its mode and its seed."""
+
+from mindcv.config import Config
+from mindcv.runtime.session import Runtime, start
+
+__all__ = ["start_runtime"]
+
+
+def start_runtime(config: Config) -> Runtime:
+    """Choose device and mode, join the other processes, and seed this one."""
+    system = config.system
+    return start(
+        device_target=system.device_target,
+        mode=system.mode,
+        distribute=config.parallel.distribute,
+        seed=system.seed,
+    )

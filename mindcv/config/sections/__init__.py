@@ -1,0 +1,1 @@
+"""Options by section, each written once."""

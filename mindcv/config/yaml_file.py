@@ -1,0 +1,143 @@
+"""A YAML file of options: read without leniency, and MindCV's files with their own keys."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mindcv.config.checks import ConfigError
+
+__all__ = ["dump_mapping", "load_mapping", "translate_mindcv"]
+
+# MindCV's switches for what this version does not do, with the values that mean "off": a file that leaves
+# them off means the same here, and loads.
+MINDCV_OFF: dict[str, tuple[Any, ...]] = {
+    "aug_splits": (0,),
+    "dataset_download": (False,),
+    "dynamic_loss_scale": (False,),
+    "enable_modelarts": (False,),
+    "eval_shuffle": (False,),
+    "reduction": ("mean",),
+    "resume_opt": (False,),
+}
+
+# What only tunes one of these switches says nothing while the switch is off.
+MINDCV_TUNES_OFF = {"amp_cast_list"}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which refuses a key given twice and reads 1e-3 as a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for (key_node, _), key in zip(node.value, keys, strict=True):
+            if not isinstance(key, str):
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is no key: keys are names")
+            if keys.count(key) > 1:
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: '{key}' is given twice: keep one")
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = super().construct_yaml_int(node)
+        if abs(value) >= 2**63:  # neither a float nor a message could hold it
+            raise ConfigError(f"line {node.start_mark.line + 1}: the number is too large: lower it")
+        return value
+
+
+class _StrictDumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes a text that _StrictLoader would read as a number."""
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+for _yaml in (_StrictLoader, _StrictDumper):
+    # YAML 1.1, which PyYAML follows, wants a dot in a float: without this 1e-3 would be a text.
+    _yaml.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
+
+
+def load_mapping(path: str) -> dict[str, Any]:
+    """Read a YAML file that holds one flat mapping.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The mapping, in the order of the file.
+
+    Raises:
+        ConfigError: If the file is missing, unreadable, empty, no valid YAML, no mapping, or gives a key
+            twice. The message does not name the file: the caller does.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError("no such file: check the path after -c") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror}): give a readable YAML file after -c") from None
+    except UnicodeDecodeError:
+        raise ConfigError("is no UTF-8 text: give a YAML file after -c") from None
+    try:
+        mapping = yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(f"line {line}: no valid YAML ({error.problem}): mend it") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"no valid YAML ({reason}): mend it") from None
+    except (AttributeError, LookupError):  # PyYAML's own, where a tag and its value disagree
+        raise ConfigError("no valid YAML (a !!tag does not fit its value): mend it") from None
+    if mapping is None:
+        raise ConfigError("holds no option: write at least one 'key: value' line")
+    if not isinstance(mapping, dict):
+        raise ConfigError("is no mapping: write 'key: value' lines")
+    return mapping
+
+
+def dump_mapping(mapping: Mapping[str, Any]) -> str:
+    """Write a mapping as YAML that `load_mapping` reads back equal, in the mapping's order."""
+    return yaml.dump(dict(mapping), Dumper=_StrictDumper, sort_keys=False)
+
+
+def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop MindCV's keys that are switched off and rename the one that has a newer name.
+
+    Args:
+        mapping: Options as they stand in the file.
+
+    Returns:
+        The same options by this project's keys.
+
+    Raises:
+        ConfigError: If the file switches on what this version does not do.
+    """
+    options = {}
+    for key, value in mapping.items():
+        if key in MINDCV_OFF:
+            off = MINDCV_OFF[key]
+            if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in off):
+                spelt = "null" if off[0] is None else off[0]
+                raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {spelt}")
+        elif key not in MINDCV_TUNES_OFF:
+            options[key] = value
+    if "filter_bias_and_bn" in options:
+        options["weight_decay_filter"] = _weight_decay_filter(options)
+        del options["filter_bias_and_bn"]
+    return options
+
+
+def _weight_decay_filter(options: Mapping[str, Any]) -> str:
+    spared = options["filter_bias_and_bn"]
+    if not isinstance(spared, bool):
+        raise ConfigError(f"filter_bias_and_bn={spared} is neither true nor false: use weight_decay_filter")
+    value = "norm_and_bias" if spared else "disable"
+    if options.get("weight_decay_filter", value) != value:
+        raise ConfigError(
+            f"filter_bias_and_bn={spared} contradicts weight_decay_filter={options['weight_decay_filter']}: "
+            "keep the latter"
+        )
+    return value

@@ -1,0 +1,1 @@
+"""Datasets as samples in random access, by kind of file."""

@@ -1,0 +1,81 @@
+"""What is to be exported, and into which files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mindcv.errors import UserError
+from mindcv.export.checked_output import check_output
+from mindcv.export.onnx_file import OPSET, check_opset, require_onnx
+
+__all__ = ["ExportRequest"]
+
+CALIBRATION_IMAGES = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """An export that can be started: its options fit together, its files can be written.
+
+    Args:
+        format: Kind of file.
+        output: The file.
+        opset: Version of ONNX's operators; by default 20.
+        uint8_input: Whether the file takes raw uint8 images and normalises them itself.
+        quantize: Whether to write an INT8 version too.
+        calibration_images: Images that its ranges are measured on; by default 128.
+        report: JSON file that receives accuracy, size and latency of both versions.
+
+    Raises:
+        UserError: If an option has no effect, a number is out of range, a file cannot be written, or a
+            package is missing.
+    """
+
+    format: Literal["onnx", "mindir"]
+    output: str
+    opset: int | None = None
+    uint8_input: bool = False
+    quantize: bool = False
+    calibration_images: int | None = None
+    report: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("opset", "quantize") if self.format == "mindir" else ():
+            self._refuse(name, "means nothing to a MindIR file: leave it out, or give --format onnx")
+        for name in ("calibration_images", "report") if not self.quantize else ():
+            self._refuse(name, "is about the INT8 version: leave it out, or give --quantize")
+        check_opset(self.operators)
+        if self.calibration_images is not None and self.calibration_images < 1:
+            raise UserError(
+                f"calibration_images={self.calibration_images} is no number of images: give 1 or more"
+            )
+        check_output(self.path, f".{self.format}")
+        if self.report is not None:
+            check_output(Path(self.report), ".json")
+        if self.format == "onnx":
+            require_onnx()
+
+    def _refuse(self, name: str, reason: str) -> None:
+        value = getattr(self, name)
+        if value is not None and value is not False:
+            raise UserError(f"{name}={value} {reason}")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.output)
+
+    @property
+    def int8_path(self) -> Path:
+        """The INT8 version: ``mnasnet_int8.onnx`` for ``mnasnet.onnx``."""
+        return self.path.with_name(f"{self.path.stem}_int8{self.path.suffix}")
+
+    @property
+    def operators(self) -> int:
+        """The version of ONNX's operators."""
+        return OPSET if self.opset is None else self.opset
+
+    @property
+    def calibration(self) -> int:
+        """How many images are used for the calibration."""
+        return CALIBRATION_IMAGES if self.calibration_images is None else self.calibration_images

@@ -1,0 +1,1 @@
+"""Files: written atomically, and those of checkpoints and of ONNX networks."""

@@ -1,0 +1,119 @@
+"""Predictions as a table to read, as CSV and as JSON lines."""
+
+import csv
+import io
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from mindcv.errors import UserError
+from mindcv.inference.classifier import Prediction
+
+__all__ = ["FORMATS", "PredictionWriter", "open_writer"]
+
+FORMATS = ("table", "csv", "jsonl")
+COLUMNS = ("file", "rank", "index", "class", "probability")
+WIDEST = 60  # columns of a terminal that a file's name may take before it gets a line of its own
+
+
+class PredictionWriter:
+    """Writes predictions one by one, those without guesses left out.
+
+    Args:
+        file: Receives them.
+        kind: One of `FORMATS`. table is a block of lines an image; csv a line a guess, after a header; jsonl
+            an object an image.
+        paths: The images to come, from which the table takes the width of its first column.
+    """
+
+    def __init__(self, file: TextIO, kind: str, paths: Sequence[str] = ()) -> None:
+        self.file = file
+        self.kind = kind
+        widths = [width for width in map(_width, map(_printable, paths)) if width <= WIDEST]
+        self.width = max(widths, default=0)
+        if kind == "csv":
+            csv.writer(file, lineterminator="\n").writerow(COLUMNS)
+
+    def write(self, prediction: Prediction) -> None:
+        """Write one prediction, and let it be seen at once."""
+        if not prediction.guesses:
+            return
+        if self.kind == "csv":
+            self._write_csv(prediction)
+        elif self.kind == "jsonl":
+            self._write_json(prediction)
+        else:
+            self._write_table(prediction)
+        self.file.flush()
+
+    def _write_csv(self, prediction: Prediction) -> None:
+        rows = csv.writer(self.file, lineterminator="\n")
+        for rank, guess in enumerate(prediction.guesses, start=1):
+            rows.writerow((prediction.path, rank, guess.index, guess.name, f"{guess.probability:.6f}"))
+
+    def _write_json(self, prediction: Prediction) -> None:
+        guesses = [
+            {"index": guess.index, "class": guess.name, "probability": round(guess.probability, 6)}
+            for guess in prediction.guesses
+        ]
+        record = {"file": prediction.path, "predictions": guesses}
+        # A name that is no Unicode, as Linux allows, has bytes that only an escape can express.
+        unicode = prediction.path.isprintable()
+        print(json.dumps(record, ensure_ascii=not unicode), file=self.file)
+
+    def _write_table(self, prediction: Prediction) -> None:
+        name = _printable(prediction.path)
+        if _width(name) > self.width:
+            print(name, file=self.file)
+            name = ""
+        for guess in prediction.guesses:
+            padding = " " * (self.width - _width(name))
+            print(f"{name}{padding}  {guess.probability:7.4f}  {_printable(guess.name)}", file=self.file)
+            name = ""
+
+
+@contextmanager
+def open_writer(
+    kind: str, output: str | Path | None, paths: Sequence[str] = ()
+) -> Iterator[PredictionWriter]:
+    """Write predictions to a file, or to standard output.
+
+    Args:
+        kind: See `PredictionWriter`.
+        output: The file, which is replaced; None is standard output.
+        paths: The images to come.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
+    with ExitStack() as stack:
+        # Names that are no Unicode keep their bytes.
+        file: TextIO = sys.stdout
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors="surrogateescape")
+        if output is not None:
+            try:
+                file = stack.enter_context(
+                    Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="")
+                )
+            except OSError as error:
+                raise UserError(
+                    f"--output {output} cannot be written ({error.strerror}): choose another file"
+                ) from None
+        yield PredictionWriter(file, kind, paths)
+
+
+def _printable(name: str) -> str:
+    """A name on one line of any terminal, its control characters and broken bytes escaped."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal, where Chinese characters take two."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

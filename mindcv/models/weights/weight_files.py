@@ -1,0 +1,222 @@
+"""Files of weights: MindSpore's checkpoints, safetensors, and PyTorch's, as NumPy arrays by name."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from mindspore import Tensor
+
+from mindcv.errors import UserError
+from mindcv.files.checkpoint_file import AVERAGE, read_checkpoint, write_checkpoint, write_file
+from mindcv.models.weights.layouts import Layout, detect_layout, without_prefix
+from mindcv.models.weights.torch_files import read_torch, torch_bytes
+
+__all__ = ["WeightFile", "file_kind", "read_weights", "write_weights"]
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["ckpt", "safetensors", "torch"]
+
+_SUFFIXES: dict[str, Kind] = {
+    ".ckpt": "ckpt",
+    ".safetensors": "safetensors",
+    ".pth": "torch",
+    ".pt": "torch",
+    ".bin": "torch",
+    ".pth.tar": "torch",
+}
+
+# The key of what safetensors keeps beside tensors, texts only.
+_OURS = "mindcv"
+
+_TYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+
+_TORCHVISION_VERSION = 2  # 1 had a stem of 32 and 16 channels at every width
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFile:
+    """What a file of weights holds.
+
+    Args:
+        path: Where it was read from.
+        tensors: Arrays by the file's own names; every float is float32. Those of a moving average have
+            ``ema.`` before them.
+        metadata: What else the file says, in words of this project: ``model``, ``bn_eps``, ``padding``,
+            ``config``, ``classes``. Empty for files from elsewhere.
+    """
+
+    path: Path
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> Layout:
+        """Whose names the tensors have."""
+        return detect_layout({name.removeprefix(AVERAGE) for name in self.tensors})
+
+
+def file_kind(path: str | Path) -> Kind:
+    """What a file is, by the end of its name.
+
+    Raises:
+        UserError: The name ends in no way that is known.
+    """
+    name = Path(path).name
+    for suffix, kind in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
+    raise UserError(
+        f"{path}: its name does not say what it is: files of weights end in {', '.join(_SUFFIXES)}"
+    )
+
+
+def read_weights(path: str | Path) -> WeightFile:
+    """Read a file of weights: ``.ckpt``, ``.safetensors``, or PyTorch's ``.pth`` and its kin.
+
+    Floats of other sizes become float32, and the log says so. The ``module.`` before the names of PyTorch's
+    DataParallel is taken off. PyTorch's files need torch, and are read without running what they say.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: It is missing, empty, damaged, of another kind than its name says, or unsafe to read.
+    """
+    path, kind = Path(path), file_kind(path)
+    if kind == "ckpt":
+        found = _read_mindspore(path)
+    elif kind == "safetensors":
+        found = _read_safetensors(path, _content(path))
+    else:
+        _content(path)
+        found = _read_torch(path)
+    if not found.tensors:
+        raise UserError(f"{path}: holds no tensors: use another file")
+    if found.types - {"float32"}:
+        logger.info("%s: its %s becomes float32", path, " and ".join(sorted(found.types - {"float32"})))
+    tensors = {
+        name: value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
+        for name, value in found.tensors.items()
+    }
+    return WeightFile(path=path, tensors=tensors, metadata=found.metadata)
+
+
+def write_weights(
+    path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], *, layout: Layout
+) -> None:
+    """Write a file of weights, whole or not at all; the end of its name says of which kind.
+
+    Args:
+        path: The file; its folder must exist.
+        tensors: Arrays by the layout's names, see `mindcv.models.weights.layouts.in_layout`.
+        metadata: What `WeightFile` has as such; JSON must be able to express it.
+        layout: Whose names the tensors have: torchvision wants more of a PyTorch file than timm.
+
+    Raises:
+        UserError: The file cannot be written, or its kind needs torch, which is missing.
+    """
+    path, kind = Path(path), file_kind(path)
+    if kind == "ckpt":
+        write_checkpoint(path, {name: Tensor(value) for name, value in tensors.items()}, metadata)
+        return
+    text = json.dumps(dict(metadata))
+    if kind == "torch":
+        version = _TORCHVISION_VERSION if layout == "torchvision" else 1
+        content = torch_bytes(path, tensors, text, version=version)
+    else:
+        ordered = {name: np.array(value, order="C") for name, value in tensors.items()}
+        origin = "np" if layout == "mindcv" else "pt"
+        content = safetensors.numpy.save(ordered, metadata={"format": origin, _OURS: text})
+    write_file(path, lambda _: content)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file: check the path") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}): check the path") from None
+    if not content:
+        raise UserError(f"{path}: the file is empty: use another one")
+    return content
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    tensors: dict[str, np.ndarray]
+    types: set[str]  # of floats, before they became NumPy's
+    metadata: dict[str, Any]
+
+
+def _read_mindspore(path: Path) -> _Content:
+    checkpoint = read_checkpoint(path)
+    tensors, types = {}, set()
+    for name, value in checkpoint.tensors.items():
+        half = value.dtype.name == "bfloat16"  # no float to NumPy's own order of types
+        tensors[name] = value.astype(np.float32) if half else value
+        if half or np.issubdtype(value.dtype, np.floating):
+            types.add(value.dtype.name)
+    return _Content(tensors=tensors, types=types, metadata=checkpoint.metadata)
+
+
+def _read_safetensors(path: Path, content: bytes) -> _Content:
+    try:
+        records = safetensors.deserialize(content)
+        with safetensors.safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError):
+        raise UserError(f"{path}: no safetensors file, or a damaged one: check the file") from None
+    tensors, types = {}, set()
+    for name, record in records:
+        kind, shape = record["dtype"], record["shape"]
+        if kind == "BF16":
+            bits = np.frombuffer(record["data"], np.uint16).astype(np.uint32) << 16
+            array = bits.view(np.float32)  # of which a bfloat16 is the upper half
+        elif kind in _TYPES:
+            array = np.frombuffer(record["data"], _TYPES[kind])
+        else:
+            raise UserError(f"{path}: '{name}' is {kind}, which is no type of weights: save float32")
+        tensors[name] = array.reshape(shape)
+        if np.issubdtype(array.dtype, np.floating):
+            types.add("bfloat16" if kind == "BF16" else array.dtype.name)
+    return _Content(
+        tensors=without_prefix(tensors), types=types, metadata=_metadata(path, metadata.get(_OURS, "{}"))
+    )
+
+
+def _read_torch(path: Path) -> _Content:
+    found = read_torch(path)
+    averages = {f"{AVERAGE}{name}": value for name, value in without_prefix(found.average).items()}
+    return _Content(
+        tensors={**without_prefix(found.weights), **averages},
+        types=found.types,
+        metadata=_metadata(path, found.metadata),
+    )
+
+
+def _metadata(path: Path, text: str) -> dict[str, Any]:
+    try:
+        metadata = json.loads(text)
+    except (ValueError, TypeError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: its metadata 'mindcv' is no JSON of this project: use another file")
+    return metadata

@@ -1,0 +1,78 @@
+"""Find a learning rate for a recipe: train a little with a rising one, and see where the loss falls fastest.
+
+    python -m tools.find_learning_rate -c configs/mnasnet/mnasnet0.75_gpu.yaml --data_dir /path/to/imagenet
+
+It takes every option of train.py and three of its own. Table and plot end up in `ckpt_save_dir`; nothing
+that was trained is kept. All rates are values of the option `lr`, which `lr_scale` still multiplies.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from mindcv import build
+from mindcv.config import Config, parse_args
+from mindcv.engine.checkpoint import prepare_folder
+from mindcv.engine.lr_finder import RangeTest, exponential_rates, run_range_test
+from mindcv.errors import UserError
+from mindcv.runtime.program import run_program
+
+
+def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
+    """Run the range test that the options describe, and report it."""
+    rates = exponential_rates(options.lowest_lr, options.highest_lr, options.steps)
+    runtime, folder = build.start_runtime(config), Path(config.checkpoint.ckpt_save_dir)
+    if runtime.is_main:
+        prepare_folder(folder)
+    data = build.build_training_data(config, runtime)
+    classes = data.source.classes
+    network = build.build_network(config, classes, runtime, is_training=True)
+    forward = build.build_forward(config, network, classes)
+    factor = build.learning_rate_factor(config, runtime)
+    optimizer = build.build_optimizer(config, network, [factor * rate for rate in rates])
+    test = run_range_test(
+        build.build_train_step(config, network, forward, optimizer, None, runtime),
+        data,
+        rates,
+        combine=lambda loss: float(runtime.sum_over_ranks(np.array([loss]))[0]) / runtime.size,
+        silent=not runtime.is_main,
+    )
+    if runtime.is_main:
+        report(test, folder, options.lowest_lr)
+
+
+def report(test: RangeTest, folder: Path, lowest_lr: float) -> None:
+    """Write table and plot, and print what follows from them."""
+    if not test.losses:
+        raise UserError(f"the loss is no finite number at lowest_lr={lowest_lr:g} already: check the recipe")
+    table, plot = test.write(folder)
+    if test.suggestion is None:
+        raise UserError(
+            f"the loss does not fall from lr={test.rates[0]:.3g} to lr={test.rates[-1]:.3g}, see {plot}: "
+            "lower lowest_lr or give more steps"
+        )
+    print(test.suggestion)
+    print(f"curve: {plot}   table: {table}")
+
+
+def parse_options() -> tuple[Config, argparse.Namespace]:
+    """Read this program's own options, and leave the others to those of train.py."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--lowest_lr", type=float, default=1e-6, help="learning rate of the first step")
+    parser.add_argument("--highest_lr", type=float, default=10.0, help="learning rate of the last step")
+    parser.add_argument("--steps", type=int, default=100, help="steps, fewer where the loss explodes")
+    options, others = parser.parse_known_args()
+    return parse_args(others), options
+
+
+def main() -> None:
+    """Run the program with this process's command line."""
+    config, options = parse_options()
+    run_program(lambda: find_learning_rate(config, options))
+
+
+if __name__ == "__main__":
+    main()

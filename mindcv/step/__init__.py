@@ -1,0 +1,25 @@
+"""What the device runs for a batch: the train step and what it composes."""
+
+from mindcv.step.clipping import AdaptiveClip, ClipByNorm, ClipByValue
+from mindcv.step.distillation import DistillationLoss, NetworkWithTeacher, NetworkWithTeacherLogits
+from mindcv.step.ema import Ema, follow
+from mindcv.step.loss_scale import LossScale
+from mindcv.step.precision import mixed_precision
+from mindcv.step.train_step import NetworkWithLoss, Normalized, TrainStep, batch_norm_statistics
+
+__all__ = [
+    "AdaptiveClip",
+    "ClipByNorm",
+    "ClipByValue",
+    "DistillationLoss",
+    "Ema",
+    "LossScale",
+    "NetworkWithLoss",
+    "NetworkWithTeacher",
+    "NetworkWithTeacherLogits",
+    "Normalized",
+    "TrainStep",
+    "batch_norm_statistics",
+    "follow",
+    "mixed_precision",
+]

@@ -1,0 +1,127 @@
+"""A YAML file is read without leniency, and MindCV's own keys are understood."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mindcv.config import ConfigError, load_config
+from mindcv.config.yaml_file import MINDCV_OFF, MINDCV_TUNES_OFF, load_mapping, translate_mindcv
+
+
+def test_load_mapping_keeps_the_order_of_the_file(recipe):
+    assert list(load_mapping(recipe("opt: sgd\nlr: 1\nmode: 0")).items()) == [
+        ("opt", "sgd"),
+        ("lr", 1),
+        ("mode", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "holds no option: write at least one 'key: value' line"),
+        ("# nothing\n", "holds no option: write at least one 'key: value' line"),
+        ("- lr\n- 1", "is no mapping: write 'key: value' lines"),
+        ("lr", "is no mapping: write 'key: value' lines"),
+        (b"lr: \xff", "is no UTF-8 text: give a YAML file after -c"),
+        ("lr: 1\nopt: sgd\nlr: 1\n", "line 1: 'lr' is given twice: keep one"),
+        ('"a\\nb": 1\n"a\\nb": 2', "line 1: 'a b' is given twice: keep one"),
+        ("lr: 1\n2: 3", "line 2: 2 is no key: keys are names"),
+        ("? [1]\n: 2", "line 1: [1] is no key: keys are names"),
+        ("lr: [1", "line 1: no valid YAML (expected ',' or ']', but got '<stream end>'): mend it"),
+        ("lr: 1\n---\nlr: 2", "line 2: no valid YAML (but found another document): mend it"),
+        (
+            "lr: \x07",
+            "no valid YAML (unacceptable character #x0007: special characters are not allowed): mend it",
+        ),
+        ("lr: 2020-99-99", "no valid YAML (month must be in 1..12): mend it"),
+        ("lr: !!timestamp x", "no valid YAML (a !!tag does not fit its value): mend it"),
+        ("shuffle: !!bool maybe", "no valid YAML (a !!tag does not fit its value): mend it"),
+        ('seed: !!int ""', "no valid YAML (a !!tag does not fit its value): mend it"),
+        ("seed: 1\nlr: 1" + "0" * 400, "line 2: the number is too large: lower it"),
+        ("seed: 0x" + "f" * 5000, "line 1: the number is too large: lower it"),
+        (
+            "lr: !!python/object:os.system 1",
+            "line 1: no valid YAML (could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object:os.system'): mend it",
+        ),
+    ],
+)
+def test_a_file_that_holds_no_options_is_explained(recipe, content, expected, message):
+    path = recipe(content)
+    assert message("-c", path) == f"{path}: {expected}"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, message):
+    missing = tmp_path / "missing.yaml"
+    assert message("-c", str(missing)) == f"{missing}: no such file: check the path after -c"
+    assert message("-c", str(tmp_path)) == (
+        f"{tmp_path}: cannot be read (Is a directory): give a readable YAML file after -c"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_is_named(recipe, message):
+    path = recipe("lr: 1")
+    Path(path).chmod(0)
+    assert message("-c", path) == (
+        f"{path}: cannot be read (Permission denied): give a readable YAML file after -c"
+    )
+
+
+@pytest.mark.parametrize("key", sorted(MINDCV_OFF))
+def test_mindcv_switches_are_dropped_when_off_and_refused_when_on(key):
+    for off in MINDCV_OFF[key]:
+        assert translate_mindcv({key: off, "lr": 0.5}) == {"lr": 0.5}
+    off = MINDCV_OFF[key][0]
+    remedy = f"remove the line, or set it to {'null' if off is None else off}"
+    for on in ("something", 0.25, True, [1]):
+        with pytest.raises(ConfigError) as caught:
+            translate_mindcv({key: on})
+        assert str(caught.value) == f"{key}={on} is not available: {remedy}"
+
+
+def test_a_file_with_mindcv_switches_loads_when_they_are_off(recipe, message):
+    path = recipe(yaml.safe_dump({key: off[-1] for key, off in MINDCV_OFF.items()} | {"lr": 0.5}))
+    assert load_config(["-c", path]) == load_config(["--lr", "0.5"])
+    path = recipe('aug_splits: "three\ntimes"')
+    assert message("-c", path) == (
+        f"{path}: aug_splits=three times is not available: remove the line, or set it to 0"
+    )
+    said = message("--resume_opt", "true")
+    assert said.startswith("command line: 'resume_opt' is no option; ")
+
+
+def test_what_only_tunes_a_mindcv_switch_is_dropped(recipe):
+    path = recipe("".join(f"{key}: 0.3\n" for key in sorted(MINDCV_TUNES_OFF)))
+    assert load_config(["-c", path]) == load_config([])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("filter_bias_and_bn: true", "norm_and_bias"),
+        ("filter_bias_and_bn: false", "disable"),
+        ("filter_bias_and_bn: true\nweight_decay_filter: norm_and_bias", "norm_and_bias"),
+        ("weight_decay_filter: auto", "auto"),
+    ],
+)
+def test_filter_bias_and_bn_is_an_older_name(recipe, text, expected):
+    assert load_config(["-c", recipe(text)]).optimizer.weight_decay_filter == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("filter_bias_and_bn: 1", "filter_bias_and_bn=1 is neither true nor false: use weight_decay_filter"),
+        (
+            "filter_bias_and_bn: true\nweight_decay_filter: auto",
+            "filter_bias_and_bn=True contradicts weight_decay_filter=auto: keep the latter",
+        ),
+    ],
+)
+def test_filter_bias_and_bn_that_says_nothing_clear_is_refused(recipe, text, expected, message):
+    path = recipe(text)
+    assert message("-c", path) == f"{path}: {expected}"

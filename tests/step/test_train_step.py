@@ -1,0 +1,304 @@
+"""What a train step composes, against NumPy: accumulation, clipping, moving average and loss scale."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn
+
+from mindcv.engine import (
+    training_state,
+)
+from mindcv.step import (
+    AdaptiveClip,
+    ClipByNorm,
+    ClipByValue,
+    Ema,
+    LossScale,
+    NetworkWithLoss,
+    TrainStep,
+    batch_norm_statistics,
+    follow,
+)
+
+FEATURES, CLASSES, BATCH = 4, 3, 6
+
+
+@pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "pynative"], autouse=True)
+def _mode(request):
+    ms.set_context(mode=request.param)
+    yield
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+def dense(seed: int = 0) -> nn.Dense:
+    rng = np.random.default_rng(seed)
+    weight = rng.standard_normal((CLASSES, FEATURES), np.float32)
+    return nn.Dense(FEATURES, CLASSES, weight_init=Tensor(weight), bias_init="zeros")
+
+
+def normed(seed: int = 0) -> nn.SequentialCell:
+    return nn.SequentialCell(nn.BatchNorm1d(FEATURES, momentum=0.5), dense(seed))
+
+
+def batches(count: int, seed: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    images = rng.standard_normal((count, BATCH, FEATURES), np.float32)
+    return list(zip(images, rng.integers(0, CLASSES, (count, BATCH)).astype(np.int32), strict=True))
+
+
+def step_of(network: nn.Cell, lr: float | list[float] = 0.5, **options) -> TrainStep:
+    optimizer = nn.SGD(network.trainable_params(), lr)
+    forward = NetworkWithLoss(network, nn.CrossEntropyLoss())
+    return TrainStep(forward, optimizer, **options).set_train()
+
+
+def run(step: TrainStep, parts: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    return [float(step(Tensor(images), Tensor(labels))) for images, labels in parts]
+
+
+def values(network: nn.Cell) -> dict[str, np.ndarray]:
+    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
+
+
+def gradients(network: nn.Cell, parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The mean gradients of a dense layer over some batches."""
+    weight, bias = (network.weight.asnumpy().astype(np.float64), network.bias.asnumpy())
+    images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    logits = images @ weight.T + bias
+    error = np.exp(logits) / np.exp(logits).sum(1, keepdims=True) - np.eye(CLASSES)[labels]
+    return {"weight": error.T @ images / len(images), "bias": error.mean(0)}
+
+
+# --- accumulation ------------------------------------------------------------------------------------------
+
+
+def test_n_small_batches_are_one_large_batch_for_network_schedule_optimizer_and_average():
+    parts = batches(6)
+    large = [tuple(np.concatenate(column) for column in zip(*parts[i : i + 3], strict=True)) for i in (0, 3)]
+    found = []
+    for accumulation, given in ((3, parts), (1, large)):
+        network, average = dense(), dense(7)
+        follow(average, network)
+        ema = Ema(network, average, 0.9)
+        step = step_of(network, [0.5, 0.05], accumulation=accumulation, ema=ema)
+        losses = run(step, given)
+        found.append((np.mean(losses), values(network), values(average)))
+        assert step.optimizer.global_step.asnumpy().tolist() == [2]
+        assert int(ema.updates.asnumpy()) == 2
+    (loss, weights, averages), (loss_large, weights_large, averages_large) = found
+    assert loss == pytest.approx(loss_large, abs=1e-5)
+    for name, value in weights_large.items():
+        np.testing.assert_allclose(weights[name], value, atol=1e-6)
+    for name, value in averages_large.items():
+        np.testing.assert_allclose(averages[name], value, atol=1e-6)
+
+
+def test_between_updates_nothing_moves_and_no_sum_is_left_after_one():
+    network = dense()
+    step = step_of(network, accumulation=2)
+    before = values(network)
+    first, second = batches(2)
+    run(step, [first])
+    assert {name: value.tolist() for name, value in values(network).items()} == {
+        name: value.tolist() for name, value in before.items()
+    }
+    run(step, [second])
+    assert all(np.abs(values(network)[name] - before[name]).max() > 1e-3 for name in before)
+    assert [total.asnumpy().any() for total in step.sums] == [False, False]
+    assert int(step.batches.asnumpy()) == 0
+
+
+def test_batches_that_are_forgotten_leave_no_trace_in_the_next_update():
+    network, reference = dense(), dense()
+    step = step_of(network, accumulation=2)
+    bad, *good = batches(3)
+    run(step, [overflowing(bad)])
+    assert not np.isfinite(step.sums[0].asnumpy()).all()
+    step.forget_batches()
+    run(step, good)
+    run(step_of(reference, accumulation=2), good)
+    for name, value in values(reference).items():
+        np.testing.assert_array_equal(values(network)[name], value)
+
+
+# --- clipping ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [0.1, 100.0])
+def test_clipping_by_norm_scales_all_gradients_alike(limit):
+    network, parts = dense(), batches(1)
+    before, expected = values(network), gradients(network, parts)
+    run(step_of(network, clip=ClipByNorm(limit)), parts)
+    norm = np.sqrt(sum((g**2).sum() for g in expected.values()))
+    assert 0.1 < norm < 100
+    for name, gradient in expected.items():
+        moved = (before[name] - values(network)[name]) / 0.5
+        np.testing.assert_allclose(moved, gradient * min(1, limit / norm), atol=1e-6)
+
+
+def test_clipping_by_value_cuts_each_element():
+    network, parts = dense(), batches(1)
+    before, expected = values(network), gradients(network, parts)
+    limit = float(np.median(np.abs(expected["weight"])))
+    run(step_of(network, clip=ClipByValue(limit)), parts)
+    for name, gradient in expected.items():
+        moved = (before[name] - values(network)[name]) / 0.5
+        np.testing.assert_allclose(moved, np.clip(gradient, -limit, limit), atol=1e-6)
+
+
+def adaptively_clipped(gradient: np.ndarray, weight: np.ndarray, limit: float) -> np.ndarray:
+    """Equation 3 of arXiv 2102.06171, unit by unit."""
+    units = [...] if weight.ndim < 2 else range(len(weight))
+    clipped = gradient.copy()
+    for unit in units:
+        norm, largest = np.linalg.norm(gradient[unit]), limit * max(np.linalg.norm(weight[unit]), 1e-3)
+        if norm > largest:
+            clipped[unit] = largest * gradient[unit] / norm
+    return clipped
+
+
+def test_adaptive_clipping_limits_each_units_gradient_to_a_part_of_its_weights():
+    rng = np.random.default_rng(0)
+    shapes = {"conv": (5, 2, 3, 3), "dense": (4, 6), "gamma": (7,), "zero": (3, 2), "head": (2, 3)}
+    weights = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+    weights["conv"][0] = 0
+    given = {name: rng.standard_normal(shape, np.float32) / 9 for name, shape in shapes.items()}
+    given["conv"][1] /= 1e4
+    given["zero"][:] = 0
+    parameters = [Parameter(Tensor(value), name=name) for name, value in weights.items()]
+    clip = AdaptiveClip(parameters, 0.04, [parameters[-1]])
+    clipped = dict(zip(shapes, clip(tuple(Tensor(g) for g in given.values())), strict=True))
+    for name in shapes:
+        expected = given[name] if name == "head" else adaptively_clipped(given[name], weights[name], 0.04)
+        np.testing.assert_allclose(clipped[name].asnumpy(), expected, rtol=1e-5, atol=1e-8, err_msg=name)
+    np.testing.assert_array_equal(clipped["conv"].asnumpy()[1], given["conv"][1])  # short enough as it is
+    assert np.abs(clipped["conv"].asnumpy()[2] - given["conv"][2]).max() > 1e-3
+
+
+# --- moving average ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decay", [0.9999, 0.3])
+def test_the_average_follows_parameters_and_statistics_with_tensorflows_warm_up(decay):
+    network, average = normed(), normed(7)
+    follow(average, network)
+    step = step_of(network, ema=Ema(network, average, decay))
+    expected = {name: value.astype(np.float64) for name, value in values(network).items()}
+    for n, part in enumerate(batches(8), 1):
+        run(step, [part])
+        d = min(decay, (1 + n) / (10 + n))
+        expected = {name: d * old + (1 - d) * values(network)[name] for name, old in expected.items()}
+    averages = values(average)
+    assert list(averages) == [f"ema.{name}" for name in expected]
+    assert len(batch_norm_statistics(average)) == 2
+    for name, value in expected.items():
+        np.testing.assert_allclose(averages[f"ema.{name}"], value, atol=1e-6, err_msg=name)
+        assert np.abs(averages[f"ema.{name}"] - values(network)[name]).max() > 1e-4
+
+
+def test_an_average_can_be_scored_between_two_steps_without_disturbing_them():
+    alone, scored = [], []
+    for seen in (alone, scored):
+        network, average = normed(), normed(7)
+        follow(average, network)
+        step = step_of(network, ema=Ema(network, average, 0.9))
+        for part in batches(4):
+            seen.append(run(step, [part])[0])
+            if seen is scored:
+                average.set_train(False)
+                logits = average(Tensor(part[0])).asnumpy()
+                gamma, beta, mean, var = (
+                    values(average)[f"ema.0.{n}"] for n in ("gamma", "beta", "moving_mean", "moving_variance")
+                )
+                normalised = (part[0] - mean) / np.sqrt(var + average[0].eps) * gamma + beta
+                expected = normalised @ values(average)["ema.1.weight"].T + values(average)["ema.1.bias"]
+                np.testing.assert_allclose(logits, expected, atol=1e-5)
+    assert alone == scored
+
+
+# --- loss scale --------------------------------------------------------------------------------------------
+
+
+def overflowing(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    images = part[0].copy()
+    images[0, 0] = np.inf
+    return images, part[1]
+
+
+@pytest.mark.parametrize(
+    "scale", [LossScale(256.0), LossScale(256.0, dynamic=True)], ids=["fixed", "dynamic"]
+)
+def test_a_loss_scale_changes_nothing_but_the_rounding(scale):
+    plain, scaled = dense(), dense()
+    parts = batches(3)
+    assert run(step_of(scaled, loss_scale=scale), parts) == pytest.approx(
+        run(step_of(plain), parts), abs=1e-6
+    )
+    for name, value in values(plain).items():
+        np.testing.assert_allclose(values(scaled)[name], value, atol=1e-6)
+
+
+def test_an_update_that_overflows_is_left_out_and_counted_and_halves_a_dynamic_scale():
+    good = batches(7)
+    parts = [good[0], overflowing(good[1]), good[2], good[3], good[4], overflowing(good[5]), good[6]]
+    kept = [good[0], *good[2:5], good[6]]
+    reference = dense()
+    run(step_of(reference, [0.5, 0.4, 0.3, 0.2, 0.1]), kept)
+    for scale, expected in (
+        (LossScale(64.0, skip=True), None),
+        (LossScale(64.0, dynamic=True, window=3), [64, 32, 32, 32, 64, 32, 32]),
+    ):
+        network, average = dense(), dense(7)
+        follow(average, network)
+        ema = Ema(network, average, 0.9)
+        step = step_of(network, [0.5, 0.4, 0.3, 0.2, 0.1], loss_scale=scale, ema=ema)
+        scales, in_a_row = [], []
+        for part in parts:
+            run(step, [part])
+            scales.append(float(scale.value.asnumpy()) if expected else None)
+            in_a_row.append(int(scale.in_a_row.asnumpy()))
+        assert scales == (expected or [None] * 7)
+        assert in_a_row == [0, 1, 0, 0, 0, 1, 0]
+        assert int(scale.overflows.asnumpy()) == 2
+        assert step.optimizer.global_step.asnumpy().tolist() == [5]
+        assert int(ema.updates.asnumpy()) == 5
+        for name, value in values(reference).items():
+            np.testing.assert_allclose(values(network)[name], value, atol=1e-6)
+
+
+def test_a_dynamic_scale_stays_at_least_1():
+    scale = LossScale(2.0, dynamic=True)
+    step = step_of(dense(), loss_scale=scale)
+    run(step, [overflowing(part) for part in batches(4)])
+    assert float(scale.value.asnumpy()) == 1
+    assert int(scale.in_a_row.asnumpy()) == 4
+
+
+def test_only_a_scale_that_stays_as_it_is_is_to_be_lowered_where_gradients_overflow():
+    by_rate = "lower lr or lengthen warmup_epochs"
+    assert LossScale(1.0).remedy == LossScale(2.0**20, dynamic=True).remedy == by_rate
+    assert LossScale(2.0**20, skip=True).remedy == "lower loss_scale or lr, or lengthen warmup_epochs"
+
+
+# --- all together ------------------------------------------------------------------------------------------
+
+
+def test_the_training_state_holds_all_that_a_step_changes_under_names_of_its_own():
+    network, average = normed(), normed(7)
+    follow(average, network)
+    scale = LossScale(2.0, dynamic=True)
+    step = step_of(network, ema=Ema(network, average, 0.9), loss_scale=scale, accumulation=2)
+    state = training_state(network, step)
+    names = [p.name for p in network.get_parameters()]
+    assert list(state)[: len(names)] == names
+    assert [name for name in state if name.startswith("ema.")] == [f"ema.{name}" for name in names]
+    assert "optimizer.global_step" in state
+    assert {name for name in state if name.startswith("step.")} == {
+        "step.ema_updates",
+        *(f"step.loss_scale.{name}" for name in ("value", "good_updates", "overflows", "in_a_row")),
+    }
+    before = {name: value.asnumpy().copy() for name, value in state.items()}
+    run(step, batches(2))
+    same = [name for name, value in state.items() if np.array_equal(value.asnumpy(), before[name])]
+    assert set(same) & {"1.weight", "ema.1.weight", "0.moving_mean", "optimizer.global_step"} == set()
+    assert "step.ema_updates" not in same
