@@ -30,10 +30,9 @@ from mindcv.build.stored_config import load_stored_config, parse_stored_args, st
 from mindcv.build.optimization import (
     build_learning_rates,
     build_optimizer,
-    build_statistics_exchange,
-    build_train_step,
     learning_rate_factor,
 )
+from mindcv.build.train_step import build_statistics_exchange, build_train_step
 
 __all__ = [
     "benchmark_config",

@@ -102,7 +102,7 @@ def build_saving(config: Config, runtime: Runtime, stop_requested: Callable[[], 
     """When the state is saved within an epoch."""
     checkpoint = config.checkpoint
     # A look makes the ranks wait for each other: on a CPU that costs nothing beside a step.
-    alone = runtime.size == 1 or runtime.device == "CPU"
+    alone = runtime.world_size == 1 or runtime.device == "CPU"
     return Saving(
         every_updates=checkpoint.ckpt_save_steps,
         every_seconds=60 * checkpoint.ckpt_save_minutes,

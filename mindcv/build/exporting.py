@@ -47,8 +47,8 @@ def build_exported_network(config: Config, classes: Sequence[str], runtime: Runt
         raise UserError(
             f"{config.model.ckpt_path}: keeps no names of classes: give their number, --num_classes"
         )
-    if runtime.size > 1:
-        raise UserError(f"{runtime.size} processes would write one file: start one")
+    if runtime.world_size > 1:
+        raise UserError(f"{runtime.world_size} processes would write one file: start one")
     return build_network(replace(config, precision=PrecisionConfig()), classes, runtime)
 
 

@@ -102,7 +102,7 @@ def _network(
         bn_eps=model.bn_eps if model.bn_eps is not None else built.get("bn_eps"),
         bn_momentum=model.bn_momentum,
         padding=model.padding if model.padding is not None else built.get("padding"),
-        sync_bn=(config.parallel.sync_bn and runtime.size > 1) or None,
+        sync_bn=(config.parallel.sync_bn and runtime.world_size > 1) or None,
     )
 
 

@@ -44,7 +44,7 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
         shuffle=data.shuffle,
         seed=config.system.seed,
         rank=runtime.rank,
-        size=runtime.size,
+        world_size=runtime.world_size,
         num_parallel_workers=data.num_parallel_workers,
         num_samples=data.num_samples,
         num_classes=config.model.num_classes,
@@ -68,7 +68,7 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
         transform=build_evaluation_transforms(config),
         batch_size=data.batch_size,
         rank=runtime.rank,
-        size=runtime.size,
+        world_size=runtime.world_size,
         num_parallel_workers=data.num_parallel_workers,
         num_classes=config.model.num_classes,
         on_bad_image=data.on_bad_image,
@@ -88,7 +88,7 @@ def build_some_images(config: Config, split: str, count: int) -> Pipeline:
         source=source,
         transform=build_evaluation_transforms(config),
         batch_size=min(count, config.data.batch_size),
-        size=step,  # every step-th image: a folder's are in the order of its classes
+        world_size=step,  # every step-th image: a folder's are in the order of its classes
         num_samples=step * count,
         num_parallel_workers=config.data.num_parallel_workers,
     )

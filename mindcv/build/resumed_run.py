@@ -123,7 +123,7 @@ def _newest(checkpoints: CheckpointManager) -> Found | None:
 
 def _shared(place: Progress, state: Mapping[str, Parameter | Tensor], runtime: Runtime) -> Progress:
     """Rank 0's place and tensors, on all ranks."""
-    if runtime.size > 1:
+    if runtime.world_size > 1:
         place = place.shared(runtime.sum_over_ranks)
         broadcast_parameters(state.values())
     return place

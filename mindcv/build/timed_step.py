@@ -6,7 +6,8 @@ import numpy as np
 from mindspore import Tensor
 
 from mindcv.build.network import build_forward, build_network, normalized
-from mindcv.build.optimization import build_optimizer, build_train_step
+from mindcv.build.optimization import build_optimizer
+from mindcv.build.train_step import build_train_step
 from mindcv.config import Config
 from mindcv.step import Normalized, TrainStep
 from mindcv.models import summarize

@@ -1,4 +1,4 @@
-"""What a command line is made of: its options and its operands, and numbers of things."""
+"""What a command line is made of: its options and its positional_args, and numbers of things."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from itertools import islice
 from mindcv.config.checks import ConfigError
 from mindcv.config.schema import OPTION_TYPES
 
-__all__ = ["config_path", "count", "operands", "spell_out_flags"]
+__all__ = ["config_path", "count", "expand_flags", "positional_args"]
 
 
-def spell_out_flags(argv: Sequence[str]) -> list[str]:
+def expand_flags(argv: Sequence[str]) -> list[str]:
     """Turn a bare ``--flag`` of a yes-or-no option into ``--flag true``, as MindCV reads it."""
     arguments = []
     for argument, following in zip(argv, [*argv, "--"][1:], strict=True):
@@ -20,17 +20,17 @@ def spell_out_flags(argv: Sequence[str]) -> list[str]:
     return arguments
 
 
-def operands(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+def positional_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Separate what is no option and no option's value, such as the files that a program works on.
 
     Args:
         argv: Command line without the program's name. What follows ``--`` is no option.
 
     Returns:
-        The operands, and the rest for `parse_args`.
+        The positional_args, and the rest for `parse_args`.
     """
     found, options = [], []
-    arguments = iter(spell_out_flags(argv))
+    arguments = iter(expand_flags(argv))
     for argument in arguments:
         if argument == "--":
             found.extend(arguments)

@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 from jsonargparse import ArgumentParser
 
 from mindcv.config.checks import ConfigError
-from mindcv.config.command_line import config_path, spell_out_flags
+from mindcv.config.command_line import config_path, expand_flags
 from mindcv.config.schema import OPTION_TYPES, SECTIONS, Config
 from mindcv.config.yaml_file import dump_mapping, load_mapping, translate_mindcv
 
@@ -116,7 +116,7 @@ def _layers(
 ) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
     """Options with where they come from, each layer with those below it; and the spelt-out command line."""
     parser = _parser()
-    arguments = spell_out_flags(argv)
+    arguments = expand_flags(argv)
     path = config_path(arguments)
     from_checkpoint: dict[str, Any] = {}
     if stored:

@@ -108,12 +108,12 @@ def create_dataset(
 
         def order(epoch: int) -> Indices:
             return epoch_indices(
-                len(source), seed=seed, epoch=epoch, rank=rank, size=size, num_samples=num_samples
+                len(source), seed=seed, epoch=epoch, rank=rank, world_size=size, num_samples=num_samples
             )
 
         dataset = source.dataset(order(0), later=order, num_parallel_workers=workers)
     else:
-        indices = shard_indices(len(source), rank=rank, size=size, num_samples=num_samples)
+        indices = shard_indices(len(source), rank=rank, world_size=size, num_samples=num_samples)
         dataset = source.dataset(indices, num_parallel_workers=workers)
     # MindSpore knows the classes of its own datasets only; notebooks written for MindCV ask for them.
     dataset.num_classes = lambda: len(source.classes)

@@ -41,7 +41,7 @@ class Pipeline:
         shuffle: Draw the training images in a new order each epoch. An evaluation keeps the dataset's.
         seed: Seed of the order and of the augmentation.
         rank: This process.
-        size: Number of processes.
+        world_size: Number of processes.
         num_parallel_workers: Threads; by default, and at most, the machine's cores. With another number the
             same seed gives another augmentation.
         num_samples: Use only this many images, over all ranks.
@@ -74,7 +74,7 @@ class Pipeline:
     shuffle: bool = True
     seed: int = 0
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     num_parallel_workers: int | None = None
     num_samples: int | None = None
     num_classes: int | None = None
@@ -98,8 +98,8 @@ class Pipeline:
         self._mixer()
 
     def _check_images(self) -> None:
-        if self.num_images < self.size or self._full_steps == 0:
-            ranks = f" on each of {self.size} ranks" if self.size > 1 else ""
+        if self.num_images < self.world_size or self._full_steps == 0:
+            ranks = f" on each of {self.world_size} ranks" if self.world_size > 1 else ""
             raise UserError(
                 f"{self.num_images} images of {self.source.origin} do not fill one batch of "
                 f"batch_size={self.batch_size}{ranks}: lower batch_size or add images"
@@ -159,9 +159,9 @@ class Pipeline:
     @property
     def _full_steps(self) -> int:
         """Batches of this rank that the images make."""
-        images = len(range(self.rank, self.num_images, self.size))
+        images = len(range(self.rank, self.num_images, self.world_size))
         if self.is_training:
-            images = -(-self.num_images // self.size)
+            images = -(-self.num_images // self.world_size)
         return images // self.batch_size if self.drop_remainder else -(-images // self.batch_size)
 
     def epoch(self, epoch: int = 0, *, skip: int = 0) -> Any:
@@ -228,7 +228,7 @@ class Pipeline:
         return later[-1] if later else self.transform
 
     def _indices(self, epoch: int) -> Indices:
-        total, ranks = len(self.source), {"rank": self.rank, "size": self.size}
+        total, ranks = len(self.source), {"rank": self.rank, "world_size": self.world_size}
         if not self.is_training:
             return shard_indices(total, num_samples=self.num_samples, **ranks)
         return epoch_indices(
@@ -259,7 +259,9 @@ class Pipeline:
         later = (lambda number: self._indices(epoch + number)) if endless else None
 
         def keys(number: int, count: int) -> Indices:
-            return epoch_keys(count, seed=self.seed, epoch=epoch + number, rank=self.rank, size=self.size)
+            return epoch_keys(
+                count, seed=self.seed, epoch=epoch + number, rank=self.rank, world_size=self.world_size
+            )
 
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
         source = self.source.dataset(
@@ -284,8 +286,8 @@ class Pipeline:
         Returns:
             A `UserError` that names the files which are no readable image; `error` itself if all are.
         """
-        trouble = self.source.trouble()
-        return UserError(trouble) if trouble else error
+        fault = self.source.diagnose()
+        return UserError(fault) if fault else error
 
     def bad_images(self) -> str:
         """What became of images that could not be read since the last call, in one line; empty if all could.
@@ -295,5 +297,5 @@ class Pipeline:
         """
         trained = "replaced" if self.on_bad_image == "replace" else "skipped"
         outcome = trained if self.is_training else "not counted"
-        rank = f" on rank {self.rank} of {self.size}" if self.size > 1 else ""
+        rank = f" on rank {self.rank} of {self.world_size}" if self.world_size > 1 else ""
         return self.source.bad_images(outcome, rank=rank, always=self.is_training)

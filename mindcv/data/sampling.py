@@ -19,15 +19,15 @@ def epoch_indices(
     seed: int,
     epoch: int,
     rank: int = 0,
-    size: int = 1,
+    world_size: int = 1,
     shuffle: bool = True,
     num_samples: int | None = None,
     aug_repeats: int = 1,
 ) -> Indices:
     """Images of one rank in one training epoch.
 
-    All ranks draw the same order from the seed and the epoch, and rank r takes its places r, r + size, and so
-    on. Each gets equally many: if the images do not divide, the first of the order come again at its end.
+    All ranks draw the same order from the seed and the epoch, and rank r takes its places r, r + world_size,
+    and so on. Each gets equally many: if the images do not divide, the first of the order follow at its end.
 
     With `aug_repeats` (repeated augmentation, arXiv 1901.09335) the copies of an image stand next to each
     other in that order, so that they meet in one step, on neighbouring ranks where there are several. The
@@ -38,14 +38,14 @@ def epoch_indices(
         seed: Seed of the run.
         epoch: Epoch, from 0.
         rank: This process.
-        size: Number of processes.
+        world_size: Number of processes.
         shuffle: Draw a new order each epoch; otherwise go in the dataset's order.
         num_samples: Use only this many images, over all ranks: the same ones in every epoch, drawn by the
             seed if `shuffle`, otherwise the first ones.
         aug_repeats: Times that each image comes.
 
     Returns:
-        Indices below `total`, of shape ``(ceil(used / size),)``.
+        Indices below `total`, of shape ``(ceil(used / world_size),)``.
     """
     used = count_samples(total, num_samples)
     order = np.arange(total)
@@ -53,11 +53,11 @@ def epoch_indices(
         if used < total:
             order = np.random.default_rng(seed).permutation(total)
         order = np.random.default_rng((seed, epoch)).permutation(order[:used])
-    each = -(-used // size)
-    return np.resize(np.repeat(order[:used], aug_repeats), each * size)[rank::size]
+    each = -(-used // world_size)
+    return np.resize(np.repeat(order[:used], aug_repeats), each * world_size)[rank::world_size]
 
 
-def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, size: int = 1) -> Indices:
+def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1) -> Indices:
     """A random number for each image of one rank in one epoch, from which its augmentation is drawn.
 
     Like the images of `epoch_indices`, the keys of all ranks are one list that they share out: the key of a
@@ -68,16 +68,18 @@ def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, size: int = 
         seed: Seed of the run.
         epoch: Epoch, from 0.
         rank: This process.
-        size: Number of processes.
+        world_size: Number of processes.
 
     Returns:
         Numbers from 0 up to ``2**63``, of shape ``(count,)``.
     """
     sequence = np.random.SeedSequence((seed, epoch), spawn_key=(0,))  # not that of the order
-    return np.random.default_rng(sequence).integers(2**63, size=count * size)[rank::size]
+    return np.random.default_rng(sequence).integers(2**63, size=count * world_size)[rank::world_size]
 
 
-def shard_indices(total: int, *, rank: int = 0, size: int = 1, num_samples: int | None = None) -> Indices:
+def shard_indices(
+    total: int, *, rank: int = 0, world_size: int = 1, num_samples: int | None = None
+) -> Indices:
     """Images of one rank in an evaluation: over all ranks every image comes exactly once.
 
     Shards may differ in length by one, so add results up locally and reduce once.
@@ -85,10 +87,10 @@ def shard_indices(total: int, *, rank: int = 0, size: int = 1, num_samples: int 
     Args:
         total: Images in the dataset.
         rank: This process.
-        size: Number of processes.
+        world_size: Number of processes.
         num_samples: Use only the first ones, this many over all ranks.
     """
-    return np.arange(rank, count_samples(total, num_samples), size)
+    return np.arange(rank, count_samples(total, num_samples), world_size)
 
 
 def augmentation_seed(seed: int, epoch: int, rank: int) -> int:

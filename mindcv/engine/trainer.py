@@ -226,7 +226,7 @@ class Trainer(ms.Callback):
             lr=self._learning_rate(batches),
             train_loss=self._losses.mean,
             train_seconds=train_seconds,
-            images_per_second=batches * self.data.batch_size * self.data.size / train_seconds,
+            images_per_second=batches * self.data.batch_size * self.data.world_size / train_seconds,
             validation=validation,
             ema_validation=ema_validation,
             val_seconds=perf_counter() - self._started - train_seconds,

@@ -20,7 +20,7 @@ class TrainingData(Protocol):
         ...
 
     @property
-    def size(self) -> int:
+    def world_size(self) -> int:
         """Number of devices."""
         ...
 

@@ -6,15 +6,15 @@ from mindcv.export.measure import Measurement, measure, table, write_report
 from mindcv.export.mindir import export_mindir
 from mindcv.export.onnx_file import METADATA, export_onnx
 from mindcv.export.quantization import quantize_onnx
-from mindcv.export.verify import Expectation, ExportError, expect
+from mindcv.export.verify import ExportError, Reference, expect
 
 __all__ = [
     "METADATA",
-    "Expectation",
     "ExportError",
     "ExportRequest",
     "ImageFormat",
     "Measurement",
+    "Reference",
     "expect",
     "export_mindir",
     "export_onnx",

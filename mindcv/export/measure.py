@@ -113,7 +113,7 @@ def table(measurements: Sequence[Measurement], size: int) -> str:
             f"{m.file:{width}}  {m.top1 / m.images:.4f}  {m.top5 / m.images:.4f}  {m.bytes / 1e6:6.2f} MB"
             f"  {m.latency_ms:6.2f} ms"
         )
-    facts = circumstances()
+    facts = environment()
     lines.append(
         f"{measurements[0].images} images of {size} x {size}; latency of one image, median of {RUNS} runs, "
         f"{facts['threads']} threads, {facts['processor']}"
@@ -121,7 +121,7 @@ def table(measurements: Sequence[Measurement], size: int) -> str:
     return "\n".join(lines)
 
 
-def circumstances() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """On what the measurements were made."""
     import onnxruntime
 
@@ -144,6 +144,6 @@ def write_report(path: str | Path, measurements: Sequence[Measurement], **facts:
     Raises:
         UserError: If the file cannot be written.
     """
-    content = {**facts, **circumstances(), "files": [asdict(measurement) for measurement in measurements]}
+    content = {**facts, **environment(), "files": [asdict(measurement) for measurement in measurements]}
     with finished_files(Path(path)) as (temporary,):
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

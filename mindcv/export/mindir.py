@@ -9,7 +9,7 @@ import mindspore as ms
 from mindspore import Tensor, nn
 
 from mindcv.export.checked_output import finished_files
-from mindcv.export.verify import Expectation
+from mindcv.export.verify import Reference
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = ["export_mindir", "metadata_path"]
@@ -21,7 +21,7 @@ def metadata_path(path: Path) -> Path:
 
 
 def export_mindir(
-    network: nn.Cell, path: str | Path, expectation: Expectation, *, metadata: Mapping[str, Any]
+    network: nn.Cell, path: str | Path, reference: Reference, *, metadata: Mapping[str, Any]
 ) -> float:
     """Write a network in evaluation as a MindIR file, if MindSpore computes the same from it.
 
@@ -30,18 +30,18 @@ def export_mindir(
     Args:
         network: What the file is to compute: the bare network or, for raw images, one that normalises first.
         path: File to write, ending in ``.mindir``.
-        expectation: What the bare network computes, and what images the file is to take.
+        reference: What the bare network computes, and what images the file is to take.
         metadata: What images the file takes, and what else belongs to it, as JSON can express it.
 
     Returns:
-        The largest difference between the file's logits and the network's, see `Expectation.check`.
+        The largest difference between the file's logits and the network's, see `Reference.check`.
 
     Raises:
         UserError: If a file cannot be written.
         ExportError: If the file's logits differ from the network's.
     """
     path = Path(path)
-    images = expectation.images
+    images = reference.images
     network.set_train(False)
     kind = ms.uint8 if images.uint8_input else ms.float32
     free = Tensor(shape=[None, images.channels, None, None], dtype=kind)
@@ -49,6 +49,6 @@ def export_mindir(
         with quiet_logging():
             ms.export(network, free, file_name=str(temporary), file_format="MINDIR")
             graph = nn.GraphCell(ms.load(str(temporary)))
-        difference = expectation.check(lambda batch: graph(Tensor(batch)).asnumpy(), path)
+        difference = reference.check(lambda batch: graph(Tensor(batch)).asnumpy(), path)
         described.write_text(json.dumps(dict(metadata), indent=2) + "\n", encoding="utf-8")
         return difference

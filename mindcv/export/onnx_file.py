@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mindcv.errors import UserError
 from mindcv.export.checked_output import finished_files
-from mindcv.export.verify import Expectation, ExportError
+from mindcv.export.verify import ExportError, Reference
 from mindcv.files.onnx_network import open_onnx
 
 __all__ = ["METADATA", "OPSET", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
@@ -48,7 +48,7 @@ def check_opset(opset: int) -> None:
 def export_onnx(
     network: nn.Cell,
     path: str | Path,
-    expectation: Expectation,
+    reference: Reference,
     *,
     metadata: Mapping[str, Any],
     opset: int = OPSET,
@@ -58,12 +58,12 @@ def export_onnx(
     Args:
         network: The bare network, whose cells are read one by one.
         path: File to write, ending in ``.onnx``.
-        expectation: What the network computes, and what images the file is to take.
+        reference: What the network computes, and what images the file is to take.
         metadata: What the file says about itself, as JSON can express it.
         opset: Version of ONNX's operators, one of `OPSETS`.
 
     Returns:
-        The largest difference between the file's logits and the network's, see `Expectation.check`.
+        The largest difference between the file's logits and the network's, see `Reference.check`.
 
     Raises:
         UserError: If a package is missing, the network cannot be expressed, or the file cannot be written.
@@ -76,7 +76,7 @@ def export_onnx(
     from mindcv.export.onnx_graph import onnx_model
 
     path = Path(path)
-    model = onnx_model(network, expectation.images, opset)
+    model = onnx_model(network, reference.images, opset)
     onnx.helper.set_model_props(model, {METADATA: json.dumps(dict(metadata))})
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -84,7 +84,7 @@ def export_onnx(
         raise ExportError(f"{path}: the exported network is no valid ONNX model ({error})") from None
     with finished_files(path) as (temporary,):
         temporary.write_bytes(model.SerializeToString())
-        return expectation.check(session_logits(open_onnx(temporary)), path)
+        return reference.check(session_logits(open_onnx(temporary)), path)
 
 
 def session_logits(session: Any) -> Callable[[NDArray], NDArray]:

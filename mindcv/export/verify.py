@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mindcv.errors import UserError
 from mindcv.export.image_format import ImageFormat, Pixels
 
-__all__ = ["TOLERANCE", "Expectation", "ExportError", "expect"]
+__all__ = ["TOLERANCE", "ExportError", "Reference", "expect"]
 
 TOLERANCE = 1e-4  # of the logits, relative to the larger of 1 and the largest logit
 BATCHES = (1, 3)  # of random images
@@ -27,7 +27,7 @@ class ExportError(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expectation:
+class Reference:
     """Images, and what the network makes of them.
 
     Args:
@@ -75,7 +75,7 @@ class Expectation:
         return worst
 
 
-def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None) -> Expectation:
+def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None) -> Reference:
     """Let a network classify random images, for files to be checked in batches of 1 and 3, and others.
 
     Args:
@@ -89,4 +89,4 @@ def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None)
     # All at once, so that a graph is compiled for one shape: in evaluation an image knows no other.
     logits = network(Tensor(images.normalized(np.concatenate(batches)))).asnumpy()
     ends = np.cumsum([len(batch) for batch in batches])[:-1]
-    return Expectation(images=images, batches=batches, logits=np.split(logits, ends))
+    return Reference(images=images, batches=batches, logits=np.split(logits, ends))

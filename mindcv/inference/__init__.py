@@ -1,12 +1,19 @@
 """From images to the classes that a finished network sees in them, and to a table of these."""
 
-from mindcv.inference.classifier import Classifier, Guess, Prediction, even_batch_size, network_logits, top_k
+from mindcv.inference.classifier import (
+    Classifier,
+    ClassScore,
+    Prediction,
+    even_batch_size,
+    network_logits,
+    top_k,
+)
 from mindcv.inference.prediction_writers import FORMATS, PredictionWriter, open_writer
 
 __all__ = [
     "FORMATS",
+    "ClassScore",
     "Classifier",
-    "Guess",
     "Prediction",
     "PredictionWriter",
     "even_batch_size",

@@ -10,7 +10,7 @@ from mindspore import Tensor, nn
 
 from mindcv.errors import NotFiniteError, UserError
 
-__all__ = ["Classifier", "Guess", "Prediction", "even_batch_size", "network_logits", "top_k"]
+__all__ = ["ClassScore", "Classifier", "Prediction", "even_batch_size", "network_logits", "top_k"]
 
 
 class Image(Protocol):
@@ -33,7 +33,7 @@ class Image(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guess:
+class ClassScore:
     """One class that an image may show.
 
     Args:
@@ -58,7 +58,7 @@ class Prediction:
     """
 
     path: str
-    guesses: tuple[Guess, ...] = ()
+    guesses: tuple[ClassScore, ...] = ()
     problem: str = ""
 
 
@@ -105,7 +105,7 @@ class Classifier:
 
     def _guesses(
         self, images: Sequence[Image], batch_size: int, topk: int | None
-    ) -> Iterator[tuple[Guess, ...]]:
+    ) -> Iterator[tuple[ClassScore, ...]]:
         pixels = np.stack([image.pixels for image in images if image.pixels is not None])
         missing = batch_size - len(images)
         if missing:
@@ -119,7 +119,7 @@ class Classifier:
         indices, probabilities = top_k(logits, topk)
         for chosen, parts in zip(indices, probabilities, strict=True):
             yield tuple(
-                Guess(index=int(index), name=self.name(int(index)), probability=float(part))
+                ClassScore(index=int(index), name=self.name(int(index)), probability=float(part))
                 for index, part in zip(chosen, parts, strict=True)
             )
 

@@ -113,7 +113,7 @@ class Dropout(nn.Cell):
 class DropPath(Dropout):
     """Stochastic depth: in training, a sample's whole branch is zero with probability ``rate``.
 
-    What remains is divided by ``1 - rate``, which keeps the expectation. Evaluation changes nothing.
+    What remains is divided by ``1 - rate``, which keeps the reference. Evaluation changes nothing.
     Huang et al. 2016 (arXiv 1603.09382).
 
     Inputs:

@@ -19,7 +19,7 @@ from mindcv.config.command_line import count
 from mindcv.engine.step_timing import time_steps
 from mindcv.report.benchmark_table import (
     MODES,
-    Circumstances,
+    Environment,
     Measurement,
     ModelResult,
     describe_machine,
@@ -42,7 +42,7 @@ def benchmark(options: argparse.Namespace) -> None:
             rate = options.batch_size / modes[mode].train_seconds
             print(f"{model}, {mode}: {rate:.1f} images/s in training", file=sys.stderr, flush=True)
         results.append(ModelResult(model=model, parameters=parameters, macs=macs, modes=modes))
-    circumstances = Circumstances(
+    environment = Environment(
         device=device,
         batch_size=options.batch_size,
         image_size=options.image_size,
@@ -52,7 +52,7 @@ def benchmark(options: argparse.Namespace) -> None:
         date=date.today().isoformat(),
         **describe_machine(),
     )
-    paths = write_results(options.output, results, circumstances)
+    paths = write_results(options.output, results, environment)
     print(paths[0].read_text(encoding="utf-8"), *paths, sep="\n")
 
 

@@ -27,15 +27,15 @@ def export(config: Config, classes: list[str], request: ExportRequest) -> None:
     runtime = build.start_runtime(config)
     network = build.build_exported_network(config, classes, runtime)
     images = build.build_image_format(config, uint8_input=request.uint8_input)
-    expectation = expect(network, images, build.build_sample_images(config))
+    reference = expect(network, images, build.build_sample_images(config))
     metadata = build.export_metadata(config, classes, images)
     path = request.path
     if request.format == "mindir":
         cell = build.normalized(config, network) if request.uint8_input else network
-        difference = export_mindir(cell, path, expectation, metadata=metadata)
+        difference = export_mindir(cell, path, reference, metadata=metadata)
     else:
-        difference = export_onnx(network, path, expectation, metadata=metadata, opset=request.operators)
-    print(f"{path}: logits differ from the network's by at most {difference:.1e} ({expectation})")
+        difference = export_onnx(network, path, reference, metadata=metadata, opset=request.operators)
+    print(f"{path}: logits differ from the network's by at most {difference:.1e} ({reference})")
     if request.quantize:
         calibration, scored = build.build_quantization_images(config, classes, runtime, request.calibration)
         quantize_onnx(path, request.int8_path, images, calibration)

@@ -35,7 +35,7 @@ def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
         build.build_train_step(config, network, forward, optimizer, None, runtime),
         data,
         rates,
-        combine=lambda loss: float(runtime.sum_over_ranks(np.array([loss]))[0]) / runtime.size,
+        combine=lambda loss: float(runtime.sum_over_ranks(np.array([loss]))[0]) / runtime.world_size,
         silent=not runtime.is_main,
     )
     if runtime.is_main:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mindcv import build
 from mindcv.config import Config
-from mindcv.config.command_line import operands
+from mindcv.config.command_line import positional_args
 from mindcv.errors import UserError
 from mindcv.inference import FORMATS, even_batch_size, open_writer
 from mindcv.runtime.program import run_program
@@ -55,7 +55,7 @@ def parse_options() -> tuple[Config, list[str], list[str], argparse.Namespace]:
     parser.add_argument("--format", choices=FORMATS, default="table", help="by default table")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
     options, others = parser.parse_known_args()
-    names, others = operands(others)
+    names, others = positional_args(others)
     config, classes = build.parse_stored_args(others)
     return config, classes, names, options
 

@@ -100,7 +100,7 @@ def measure(options: argparse.Namespace) -> None:
     batches = repeat(build.build_synthetic_batch(config)) if synthetic else real_batches(config, runtime)
     seconds = time_steps(step, batches, options.steps).typical
     if runtime.is_main:
-        print(RESULT, runtime.size * options.batch_size / seconds, flush=True)
+        print(RESULT, runtime.world_size * options.batch_size / seconds, flush=True)
 
 
 def real_batches(config: Config, runtime: Runtime) -> Iterator[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 from mindcv.errors import UserError
 from mindcv.runtime.machine import processor_name, usable_cores
 
-__all__ = ["MODES", "Circumstances", "Measurement", "ModelResult", "describe_machine", "write_results"]
+__all__ = ["MODES", "Environment", "Measurement", "ModelResult", "describe_machine", "write_results"]
 
 MODES = {"graph": 0, "pynative": 1}
 TITLES = {"graph": "graph", "pynative": "PyNative"}
@@ -37,7 +37,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Circumstances:
+class Environment:
     """What a table's figures hold for.
 
     Args:
@@ -91,17 +91,17 @@ class ModelResult:
     macs: int
     modes: dict[str, Measurement] = field(default_factory=dict)
 
-    def figures(self, circumstances: Circumstances) -> dict[str, Any]:
+    def figures(self, environment: Environment) -> dict[str, Any]:
         """The row's columns; None for what was not measured."""
         row: dict[str, Any] = {"model": self.model, "parameters": self.parameters, "macs": self.macs}
         found = {mode: self.modes.get(mode) for mode in MODES}
         rates = {
-            mode: None if times is None else circumstances.batch_size / times.train_seconds
+            mode: None if times is None else environment.batch_size / times.train_seconds
             for mode, times in found.items()
         }
         row |= {f"train_images_per_second_{mode}": rate for mode, rate in rates.items()}
         row |= {
-            f"seconds_per_epoch_{mode}": None if rate is None else circumstances.images / rate
+            f"seconds_per_epoch_{mode}": None if rate is None else environment.images / rate
             for mode, rate in rates.items()
         }
         for name, key in (("1", "infer_seconds_1"), ("batch", "infer_seconds_batch")):
@@ -113,7 +113,7 @@ class ModelResult:
 
 
 def describe_machine() -> dict[str, Any]:
-    """This machine's part of `Circumstances`."""
+    """This machine's part of `Environment`."""
     return {
         "machine": processor_name(),
         "cores": usable_cores(),
@@ -122,15 +122,13 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def write_results(
-    folder: str | Path, results: Sequence[ModelResult], circumstances: Circumstances
-) -> list[Path]:
+def write_results(folder: str | Path, results: Sequence[ModelResult], environment: Environment) -> list[Path]:
     """Write results.md, results.csv and results.json, in place of those that are there.
 
     Args:
         folder: Receives them; made if missing.
         results: The rows, at least one.
-        circumstances: What they hold for; each file says it.
+        environment: What they hold for; each file says it.
 
     Returns:
         The files.
@@ -139,13 +137,13 @@ def write_results(
         UserError: If they cannot be written.
     """
     folder = Path(folder)
-    rows = [result.figures(circumstances) for result in results]
-    facts = asdict(circumstances)
-    record = {"circumstances": facts, "results": rows}
+    rows = [result.figures(environment) for result in results]
+    facts = asdict(environment)
+    record = {"environment": facts, "results": rows}
     paths = [folder / f"results.{suffix}" for suffix in ("md", "csv", "json")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths[0].write_text(f"{circumstances}\n\n{markdown(rows, circumstances)}", encoding="utf-8")
+        paths[0].write_text(f"{environment}\n\n{markdown(rows, environment)}", encoding="utf-8")
         with paths[1].open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [*rows[0], *facts], lineterminator="\n")
             writer.writeheader()
@@ -158,13 +156,13 @@ def write_results(
     return paths
 
 
-def markdown(rows: Sequence[dict[str, Any]], circumstances: Circumstances) -> str:
+def markdown(rows: Sequence[dict[str, Any]], environment: Environment) -> str:
     """The table in Markdown, graph mode before PyNative."""
     groups = (
         ("train images/s", "train_images_per_second", ".1f"),
         ("s/epoch", "seconds_per_epoch", ",.0f"),
         ("inference ms, batch 1", "infer_ms_1", ".1f"),
-        (f"inference ms, batch {circumstances.batch_size}", "infer_ms_batch", ".0f"),
+        (f"inference ms, batch {environment.batch_size}", "infer_ms_batch", ".0f"),
     )
     columns = [
         (f"{title}, {TITLES[mode]}", f"{key}_{mode}", form) for title, key, form in groups for mode in MODES

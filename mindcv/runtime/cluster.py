@@ -53,7 +53,7 @@ def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{launch.by}'s {launch.size} ranks cannot meet ({reason}): see docs/launch.md"
+            f"{launch.by}'s {launch.world_size} ranks cannot meet ({reason}): see docs/launch.md"
         ) from error
     return communication.get_rank(), communication.get_group_size()
 

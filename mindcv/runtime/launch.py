@@ -15,7 +15,7 @@ class Launch:
     Args:
         by: The program that started it.
         rank: This process, from 0.
-        size: Number of processes that were started together.
+        world_size: Number of processes that were started together.
         local_size: How many of them run on this host.
         is_scheduler: Whether this is none of them, but the process through which they find each other: msrun
             runs the program once more for it.
@@ -23,7 +23,7 @@ class Launch:
 
     by: Literal["python", "mpirun", "msrun"]
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_size: int = 1
     is_scheduler: bool = False
 
@@ -38,11 +38,13 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
         return Launch(
             by="msrun",
             rank=int(environ.get("MS_NODE_ID") or environ.get("RANK_ID") or 0),
-            size=int(environ["MS_WORKER_NUM"]),
+            world_size=int(environ["MS_WORKER_NUM"]),
             is_scheduler=environ["MS_ROLE"] == "MS_SCHED",
         )
     for prefix, local in (("OMPI_COMM_WORLD", "OMPI_COMM_WORLD_LOCAL_SIZE"), ("PMI", "MPI_LOCALNRANKS")):
         if f"{prefix}_SIZE" in environ:
-            rank, size = int(environ[f"{prefix}_RANK"]), int(environ[f"{prefix}_SIZE"])
-            return Launch(by="mpirun", rank=rank, size=size, local_size=int(environ.get(local, size)))
+            rank, world_size = int(environ[f"{prefix}_RANK"]), int(environ[f"{prefix}_SIZE"])
+            return Launch(
+                by="mpirun", rank=rank, world_size=world_size, local_size=int(environ.get(local, world_size))
+            )
     return Launch(by="python")

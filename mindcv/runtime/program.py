@@ -28,7 +28,7 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     """
     launch = detect_launch()
     status = 0
-    if launch.size == 1:
+    if launch.world_size == 1:
         # Once MindSpore has compiled a graph, it answers Ctrl-C by sending SIGTERM to itself.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -41,7 +41,7 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         status = _report(str(stopped), 130, launch.rank, speaks=launch.rank == 0)
     except Exception:
         status = _report(traceback.format_exc(), 1, launch.rank)
-    if launch.size == 1:
+    if launch.world_size == 1:
         raise SystemExit(status)
     sys.stdout.flush()
     sys.stderr.flush()

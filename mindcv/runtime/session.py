@@ -30,12 +30,12 @@ class Runtime:
     Args:
         device: CPU, GPU or Ascend.
         rank: This process, from 0.
-        size: Number of processes, each with a device of its own.
+        world_size: Number of processes, each with a device of its own.
     """
 
     device: str
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -44,7 +44,7 @@ class Runtime:
 
     def sum_over_ranks(self, values: np.ndarray) -> np.ndarray:
         """Add up a float64 array of shape [n] over all processes."""
-        return sum_over_ranks(values) if self.size > 1 else values
+        return sum_over_ranks(values) if self.world_size > 1 else values
 
     @property
     def supports_sink(self) -> bool:
@@ -66,19 +66,19 @@ def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = Fals
             they do not find each other.
     """
     launch = detect_launch()
-    if launch.size > 1 and not distribute:
+    if launch.world_size > 1 and not distribute:
         raise UserError(
-            f"{launch.by} started {launch.size} processes, but distribute=False: set distribute to True, "
-            "or start one process"
+            f"{launch.by} started {launch.world_size} processes, but distribute=False: set distribute to "
+            "True, or start one process"
         )
     device = select_device(device_target, mode)
     if launch.is_scheduler:
         serve_cluster()
-    rank, size = 0, 1
-    if launch.size > 1:
-        rank, size = join_cluster(launch, device)
+    rank, world_size = 0, 1
+    if launch.world_size > 1:
+        rank, world_size = join_cluster(launch, device)
     elif distribute:
         logger.warning("distribute=True, but one process was started: one device is used")
     log_to_stderr(speaking=rank == 0)
     seed_everything(seed)
-    return Runtime(device=device, rank=rank, size=size)
+    return Runtime(device=device, rank=rank, world_size=world_size)

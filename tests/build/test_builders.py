@@ -71,14 +71,14 @@ def test_learning_rates_are_scaled_for_the_global_batch(folder, rule, factor):
     config = config_for(
         folder, lr_scale=rule, lr=0.1, min_lr=0.01, batch_size=128, epoch_size=2, warmup_epochs=0
     )
-    rates = build.build_learning_rates(config, 4, Runtime(device="CPU", rank=1, size=8))
+    rates = build.build_learning_rates(config, 4, Runtime(device="CPU", rank=1, world_size=8))
     assert len(rates) == 8
     assert rates[0] == pytest.approx(0.1 * factor)
     assert 0.01 * factor < rates[-1] < 0.1 * factor
 
 
 def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
-    config, net, other = config_for(folder), network(), Runtime(device="CPU", rank=1, size=2)
+    config, net, other = config_for(folder), network(), Runtime(device="CPU", rank=1, world_size=2)
     optimizer = build.build_optimizer(config, net, [0.1])
     forward = build.build_forward(config, net, "ab")
     step = build.build_train_step(config, net, forward, optimizer, None, ALONE)

@@ -154,7 +154,7 @@ def test_an_export_needs_a_file_its_number_of_classes_and_one_process():
     assert message(lambda: build_exported(config_for(ckpt_path="net.ckpt"), [], ALONE)) == (
         "net.ckpt: keeps no names of classes: give their number, --num_classes"
     )
-    two = Runtime(device="CPU", rank=0, size=2)
+    two = Runtime(device="CPU", rank=0, world_size=2)
     assert message(lambda: build_exported(config_for(ckpt_path="net.ckpt"), CLASSES, two)) == (
         "2 processes would write one file: start one"
     )

@@ -79,7 +79,7 @@ def test_the_options_of_mixing_repetition_and_accumulation_reach_the_pipeline(ph
     mixing = {"mixup": 0.2, "cutmix": 0.3, "cutmix_prob": 0.4, "mixup_switch_prob": 0.6, "mixup_off_epoch": 5}
     options = {"shuffle": True, "drop_remainder": True, "num_samples": 60, "num_classes": 7}
     config = config_for(photos, **mixing, **options, aug_repeats=3, gradient_accumulation_steps=2, seed=11)
-    data = build.build_training_data(config, Runtime(device="CPU", rank=1, size=2))
+    data = build.build_training_data(config, Runtime(device="CPU", rank=1, world_size=2))
     expected = {**mixing, **options, "aug_repeats": 3, "accumulation": 2, "seed": 11, "rank": 1, "size": 2}
     assert {key: getattr(data, key) for key in expected} == expected
     assert data.updates_per_epoch == 3  # of 7 batches
@@ -211,7 +211,7 @@ def test_the_statistics_of_network_and_average_are_exchanged_unless_told_otherwi
             build.training, f"{name}_parameters", lambda found, name=name: exchanged.append((name, found))
         )
     network, average = network_for(), network_for()
-    two = Runtime(device="CPU", rank=1, size=2)
+    two = Runtime(device="CPU", rank=1, world_size=2)
     for how in ("reduce", "broadcast"):
         build.build_statistics_exchange(config_for(dist_bn=how), network, average, two)()
     assert [name for name, _ in exchanged] == ["average", "broadcast"]

@@ -12,7 +12,7 @@ import safetensors.torch
 from mindspore import nn
 
 from mindcv import build
-import train
+from mindcv.programs import train
 from mindcv.config import Config
 from mindcv.engine.checkpoint_averaging import average_checkpoints
 from mindcv.errors import Stopped, UserError
@@ -102,7 +102,7 @@ def test_a_resumed_run_on_another_rank_gets_the_epsilon_from_the_first(tmp_path)
 
     config = config_for(resume=str(path))
     for rank in range(2):
-        runtime = Ranks(device="CPU", rank=rank, size=2)
+        runtime = Ranks(device="CPU", rank=rank, world_size=2)
         resumed = build.find_resumed(config, runtime)
         assert (resumed is None) is (rank == 1)
         network = build.build_network(config, CLASSES, runtime, is_training=True, resumed=resumed)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mindcv.config.command_line import operands
+from mindcv.config.command_line import positional_args
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from mindcv.config.command_line import operands
     ],
 )
 def test_operands_are_what_is_no_option_and_no_options_value(argv, found, options):
-    assert operands(argv) == (found, options)
+    assert positional_args(argv) == (found, options)

@@ -139,7 +139,7 @@ def test_an_evaluation_leaves_bad_images_out(root, mode, size):
     step = EvalStep(nn.SequentialCell(nn.Flatten(), nn.Dense(3 * SIZE**2, 2)), LOSS)
     images = 0
     for rank in range(size):
-        data = pipeline(root, is_training=False, on_bad_image=mode, rank=rank, size=size)
+        data = pipeline(root, is_training=False, on_bad_image=mode, rank=rank, world_size=size)
         seen, labels = collect(data.epoch())
         numbers = range(rank, COUNT, size)
         assert labels.tolist() == [-1 if number in BAD else number // 12 for number in numbers]
@@ -150,7 +150,7 @@ def test_an_evaluation_leaves_bad_images_out(root, mode, size):
 
 @pytest.mark.parametrize(("mode", "outcome"), [("skip", "skipped"), ("replace", "replaced")])
 def test_a_training_counts_bad_images_in_each_epoch_and_names_each_once(root, mode, outcome):
-    data = pipeline(root, on_bad_image=mode, rank=0, size=1)
+    data = pipeline(root, on_bad_image=mode, rank=0, world_size=1)
     collect(data.epoch(0))
     assert data.bad_images() == ""
     spoil(root, numbers=[3])

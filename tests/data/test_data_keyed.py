@@ -45,7 +45,7 @@ def collect(dataset, operator_axis=(0, 2, 3, 1)):
 def test_ranks_share_one_list_of_keys(size):
     whole = epoch_keys(24, seed=1, epoch=2)
     for rank in range(size):
-        part = epoch_keys(24 // size, seed=1, epoch=2, rank=rank, size=size)
+        part = epoch_keys(24 // size, seed=1, epoch=2, rank=rank, world_size=size)
         assert np.array_equal(part, whole[rank::size])
     assert np.array_equal(epoch_keys(7, seed=1, epoch=2), whole[:7])
 
@@ -66,9 +66,9 @@ def test_a_key_gives_images_and_batches_other_numbers():
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("rank", [0, 1])
 def test_what_is_drawn_follows_from_seed_epoch_and_place_on_any_number_of_threads(workers, rank):
-    data = pipeline(num_parallel_workers=workers, rank=rank, size=2)
+    data = pipeline(num_parallel_workers=workers, rank=rank, world_size=2)
     for epoch in (0, 3):
-        keys = epoch_keys(COUNT // 2, seed=5, epoch=epoch, rank=rank, size=2)
+        keys = epoch_keys(COUNT // 2, seed=5, epoch=epoch, rank=rank, world_size=2)
         assert np.array_equal(collect(data.epoch(epoch)), drawn(keys))
 
 

@@ -169,11 +169,15 @@ def same(one, other):
 @pytest.mark.parametrize("drop_remainder", [False, True])
 def test_batches_of_an_epoch_are_a_function_of_seed_epoch_rank_and_number(workers, rank, drop_remainder):
     data = pipeline(
-        rank=rank, size=2, num_parallel_workers=workers, drop_remainder=drop_remainder, num_classes=CLASSES
+        rank=rank,
+        world_size=2,
+        num_parallel_workers=workers,
+        drop_remainder=drop_remainder,
+        num_classes=CLASSES,
     )
     images, labels = batch(COUNT, seed=1)
-    indices = epoch_indices(COUNT, seed=5, epoch=3, rank=rank, size=2)
-    keys = epoch_keys(len(indices), seed=5, epoch=3, rank=rank, size=2)
+    indices = epoch_indices(COUNT, seed=5, epoch=3, rank=rank, world_size=2)
+    keys = epoch_keys(len(indices), seed=5, epoch=3, rank=rank, world_size=2)
     mix = Mixup(0.8, 1.0, 0.7, 0.5, num_classes=CLASSES)
     expected = [
         mix(images[indices[i : i + 4]], labels[indices[i : i + 4]], generator(keys[i], BATCHES))

@@ -63,7 +63,7 @@ def identities(images):
 def test_every_validation_image_comes_exactly_once_on_any_number_of_ranks(folder, size):
     seen, labels = [], []
     for rank in range(size):
-        part = pipeline(folder, rank=rank, size=size)
+        part = pipeline(folder, rank=rank, world_size=size)
         images, part_labels = collect(part.epoch())
         assert len(list(part.epoch())) == part.steps_per_epoch
         assert part.num_images == COUNT
@@ -85,7 +85,8 @@ def test_evaluation_images_are_whole_and_in_order(folder):
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_training_ranks_share_an_epoch_and_get_equally_many_batches(folder, size):
     parts = [
-        pipeline(folder, is_training=True, drop_remainder=True, rank=rank, size=size) for rank in range(size)
+        pipeline(folder, is_training=True, drop_remainder=True, rank=rank, world_size=size)
+        for rank in range(size)
     ]
     assert {part.steps_per_epoch for part in parts} == {-(-COUNT // size) // 4}
     seen = [identities(collect(part.epoch(3))[0]) for part in parts]
@@ -96,7 +97,7 @@ def test_training_ranks_share_an_epoch_and_get_equally_many_batches(folder, size
 
 def test_an_epoch_is_a_function_of_seed_epoch_and_rank(folder):
     def epoch(seed=1, epoch=2, rank=0):
-        return collect(pipeline(folder, is_training=True, seed=seed, rank=rank, size=2).epoch(epoch))
+        return collect(pipeline(folder, is_training=True, seed=seed, rank=rank, world_size=2).epoch(epoch))
 
     images, labels = epoch()
     again, labels_again = epoch()
@@ -166,7 +167,7 @@ def test_num_samples_is_a_total_over_ranks_and_stays_the_same(folder):
     epochs = []
     for epoch in range(2):
         parts = [
-            pipeline(folder, is_training=True, num_samples=6, rank=rank, size=2, batch_size=3)
+            pipeline(folder, is_training=True, num_samples=6, rank=rank, world_size=2, batch_size=3)
             for rank in range(2)
         ]
         assert [(part.num_images, part.steps_per_epoch) for part in parts] == [(6, 1), (6, 1)]
@@ -176,7 +177,9 @@ def test_num_samples_is_a_total_over_ranks_and_stays_the_same(folder):
 
 
 def test_num_samples_of_an_evaluation_are_the_first(folder):
-    seen = [identities(collect(pipeline(folder, num_samples=5, rank=r, size=2).epoch())[0]) for r in (0, 1)]
+    seen = [
+        identities(collect(pipeline(folder, num_samples=5, rank=r, world_size=2).epoch())[0]) for r in (0, 1)
+    ]
     assert seen == [[0, 2, 4], [1, 3]]
 
 

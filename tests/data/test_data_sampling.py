@@ -8,7 +8,7 @@ from mindcv.data.sampling import augmentation_seed
 
 
 def ranks(size, **options):
-    return [epoch_indices(rank=rank, size=size, **options) for rank in range(size)]
+    return [epoch_indices(rank=rank, world_size=size, **options) for rank in range(size)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -39,7 +39,11 @@ def test_order_depends_on_seed_and_epoch_only():
 
 def test_without_shuffle_the_order_is_the_datasets_in_every_epoch():
     for epoch in range(3):
-        assert epoch_indices(6, seed=1, epoch=epoch, rank=1, size=2, shuffle=False).tolist() == [1, 3, 5]
+        assert epoch_indices(6, seed=1, epoch=epoch, rank=1, world_size=2, shuffle=False).tolist() == [
+            1,
+            3,
+            5,
+        ]
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -65,13 +69,13 @@ def test_more_samples_than_there_are_means_all():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_evaluation_shards_hold_every_image_exactly_once(size):
-    parts = [shard_indices(11, rank=rank, size=size) for rank in range(size)]
+    parts = [shard_indices(11, rank=rank, world_size=size) for rank in range(size)]
     assert sorted(np.concatenate(parts)) == list(range(11))
     assert parts[0].tolist() == list(range(0, 11, size))
 
 
 def test_evaluation_num_samples_is_a_total_over_ranks():
-    assert [shard_indices(11, rank=rank, size=2, num_samples=5).tolist() for rank in (0, 1)] == [
+    assert [shard_indices(11, rank=rank, world_size=2, num_samples=5).tolist() for rank in (0, 1)] == [
         [0, 2, 4],
         [1, 3],
     ]

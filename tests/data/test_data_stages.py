@@ -36,7 +36,7 @@ def flat(batches):
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_copies_stand_next_to_each_other_in_the_order_that_the_ranks_share(repeats, size):
     options = {"seed": 1, "epoch": 2}
-    parts = [epoch_indices(26, rank=r, size=size, aug_repeats=repeats, **options) for r in range(size)]
+    parts = [epoch_indices(26, rank=r, world_size=size, aug_repeats=repeats, **options) for r in range(size)]
     each = -(-26 // size)
     assert [len(part) for part in parts] == [each] * size
     together = np.stack(parts, 1).reshape(-1)
@@ -78,7 +78,9 @@ def test_repeats_need_a_shuffled_order():
 
 
 def test_an_epoch_with_repeats_has_the_length_of_one_without():
-    assert pipeline(aug_repeats=3, size=2).steps_per_epoch == pipeline(size=2).steps_per_epoch == 4
+    assert (
+        pipeline(aug_repeats=3, world_size=2).steps_per_epoch == pipeline(world_size=2).steps_per_epoch == 4
+    )
     data = pipeline(aug_repeats=2)
     found = flat(epoch(data, 1))
     assert found[::2] == found[1::2] == epoch_indices(COUNT, seed=3, epoch=1).tolist()[:13]

@@ -98,7 +98,7 @@ def accumulated(config: Config, runtime: Runtime) -> dict[str, object]:
     steps alone, on the images of an update as one batch.
     """
     config = replace(config, optimizer=replace(config.optimizer, layer_decay=None))  # it has no parts
-    images, labels = batches(runtime.size)
+    images, labels = batches(runtime.world_size)
     ms.set_seed(100 + runtime.rank)
     start = without_normalisation(sync_bn=False)
     together, counted = stepped(config, start, images[runtime.rank], labels[runtime.rank], runtime)
@@ -106,7 +106,7 @@ def accumulated(config: Config, runtime: Runtime) -> dict[str, object]:
     if runtime.is_main:
         whole = replace(config, gradient=replace(config.gradient, gradient_accumulation_steps=1))
         images, labels = (
-            column.reshape(runtime.size, UPDATES, ACCUMULATION, BATCH, *column.shape[3:])
+            column.reshape(runtime.world_size, UPDATES, ACCUMULATION, BATCH, *column.shape[3:])
             .swapaxes(0, 1)
             .reshape(UPDATES, -1, *column.shape[3:])
             for column in (images, labels)

@@ -73,16 +73,16 @@ def after_step(
 def one_step(config: Config, runtime: Runtime, name: str) -> tuple[nn.Cell, dict[str, object]]:
     """Take a step on all ranks; rank 0 also takes it alone, on all the images and on its own."""
     rng = np.random.default_rng(5)
-    images = rng.integers(0, 256, (runtime.size, BATCH, 3, SIZE, SIZE)).astype(np.uint8)
+    images = rng.integers(0, 256, (runtime.world_size, BATCH, 3, SIZE, SIZE)).astype(np.uint8)
     images[1:] //= 2  # the ranks' means and variances differ
-    labels = rng.integers(0, CLASSES, (runtime.size, BATCH)).astype(np.int32)
+    labels = rng.integers(0, CLASSES, (runtime.world_size, BATCH)).astype(np.int32)
     ms.set_seed(100 + runtime.rank)  # each rank has values of its own, until it gets rank 0's
     network = NETWORKS[name](sync_bn=True)
     before = values_of(network)
     together, loss = after_step(config, network, images[runtime.rank], labels[runtime.rank], runtime)
     found: dict[str, object] = {
         "ranks differ by": spread(together),
-        "loss": sum_over_ranks(np.array([loss]))[0] / runtime.size,
+        "loss": sum_over_ranks(np.array([loss]))[0] / runtime.world_size,
     }
     if runtime.is_main:
         reference = network_from(name, before)
@@ -130,7 +130,7 @@ def scores(config: Config, runtime: Runtime, network: nn.Cell) -> dict[str, obje
     data = build.build_validation_data(config, runtime)
     together = build.build_evaluation(config, network, data, runtime)()
     own = [labels for _, labels in data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)]
-    counts = np.zeros((runtime.size, CLASSES))
+    counts = np.zeros((runtime.world_size, CLASSES))
     counts[runtime.rank] = np.bincount(np.concatenate(own), minlength=CLASSES)
     found: dict[str, object] = {
         "together": vars(together),
@@ -145,7 +145,7 @@ def scores(config: Config, runtime: Runtime, network: nn.Cell) -> dict[str, obje
 def main(config: Config) -> None:
     """Find everything out, write it down, and fail on the last rank."""
     runtime = build.start_runtime(config)
-    found: dict[str, object] = {"rank of rank 0": runtime.rank, "size": runtime.size}
+    found: dict[str, object] = {"rank of rank 0": runtime.rank, "size": runtime.world_size}
     for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
         ms.set_context(mode=mode)
         for name in NETWORKS:
@@ -155,7 +155,7 @@ def main(config: Config) -> None:
     if runtime.is_main:
         Path("found.json").write_text(json.dumps({**found, "end": time.time()}), encoding="utf-8")
     sum_over_ranks(np.zeros(1))
-    if runtime.rank == runtime.size - 1:
+    if runtime.rank == runtime.world_size - 1:
         raise UserError("a mistake that the others did not make")
     sum_over_ranks(np.zeros(1))
     print("this is never reached")

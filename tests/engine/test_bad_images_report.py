@@ -75,7 +75,7 @@ def test_each_rank_names_the_bad_images_of_its_share(root, capsys):
     config = config_for(root, "skip")
     (root / "val" / "a" / "0.png").write_bytes(b"no image")
     for rank in range(2):
-        data = build.build_validation_data(config, Runtime(device="CPU", rank=rank, size=2))
+        data = build.build_validation_data(config, Runtime(device="CPU", rank=rank, world_size=2))
         build.build_evaluation(config, network(), data, ALONE)()
     assert capsys.readouterr().out.splitlines() == [
         f"1 image of {root}/val on rank 0 of 2 could not be read: not counted. "

@@ -213,7 +213,7 @@ def test_table_and_plot_show_the_test(tmp_path):
 @pytest.mark.parametrize(("rule", "factor"), [("none", 1.0), ("linear", 4.0), ("sqrt", 2.0)])
 def test_the_rates_of_a_scaled_recipe_are_values_of_the_option_lr(rule, factor):
     config = Config.from_options({"batch_size": 128, "lr_scale": rule, "lr_scale_batch": 256})
-    assert build.learning_rate_factor(config, Runtime(device="CPU", size=8)) == factor
+    assert build.learning_rate_factor(config, Runtime(device="CPU", world_size=8)) == factor
 
 
 def run_tool(*arguments: object, cwd: Path) -> tuple[int, str, list[str]]:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-import train
 from mindcv.config import Config, ConfigError
 from mindcv.engine import EpochResult, Evaluation, Progress
 from mindcv.engine.resume import different_options, find_state, restore_state
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
+from mindcv.programs import train
 from tests.support.stopping import StopAt
 
 # All that has a state: moving average, accumulation, masks, mixing, policies, loss scale.

@@ -7,10 +7,10 @@ import mindspore as ms
 import pytest
 from test_trainer import EPOCHS, RATES, STEPS, Batches, network, step_of
 
-import train
 from mindcv.config import Config
 from mindcv.engine import History, Progress, Trainer
 from mindcv.errors import NotFiniteError
+from mindcv.programs import train
 
 
 @pytest.fixture(autouse=True)

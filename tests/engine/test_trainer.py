@@ -43,16 +43,16 @@ def _pynative():
 
 
 class Batches:
-    """Points of the plane in memory, whose class is the direction they lie in; `size` ranks at once."""
+    """Points of the plane in memory, whose class is the direction they lie in; `world_size` ranks at once."""
 
     steps_per_epoch, batch_size = STEPS, BATCH
 
-    def __init__(self, *, size: int = 1, broken_epoch: int | None = None) -> None:
+    def __init__(self, *, world_size: int = 1, broken_epoch: int | None = None) -> None:
         rng = np.random.default_rng(0)
         self.labels = rng.integers(0, CLASSES, STEPS * BATCH).astype(np.int32)
         angles = self.labels * 2 * np.pi / CLASSES + rng.normal(size=len(self.labels)) / 5
         self.images = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
-        self.size = size
+        self.world_size = world_size
         self.broken_epoch = broken_epoch
         self.asked: list[int] = []
 
@@ -202,7 +202,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_steps_whatever_the_log_interv
 
 
 def test_history_holds_steps_rates_and_the_images_of_all_ranks(tmp_path):
-    training = trainer(tmp_path, Batches(size=3), validate=lambda: NOBODY, val_interval=2)
+    training = trainer(tmp_path, Batches(world_size=3), validate=lambda: NOBODY, val_interval=2)
     training.fit()
     results = training.history.results
     assert [r.epoch for r in results] == [1, 2, 3, 4]

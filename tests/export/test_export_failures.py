@@ -10,9 +10,9 @@ from mindspore import nn
 
 from mindcv.errors import UserError
 from mindcv.export import (
-    Expectation,
     ExportError,
     ExportRequest,
+    Reference,
     expect,
     export_mindir,
     export_onnx,
@@ -67,23 +67,23 @@ def test_a_mindir_file_of_another_network_is_not_kept(tmp_path):
         nn.SequentialCell([nn.Conv2d(3, 5, 8, pad_mode="valid", weight_init=value), nn.Flatten()])
         for value in ("zeros", "ones")
     )
-    expectation = expect(network, image_format(size=8))
+    reference = expect(network, image_format(size=8))
     with pytest.raises(ExportError, match="differ from the network's"):
-        export_mindir(other, tmp_path / "net.mindir", expectation, metadata={})
+        export_mindir(other, tmp_path / "net.mindir", reference, metadata={})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_difference_is_relative_to_the_largest_logit_of_its_batch_and_to_1_at_least():
     batches = [pixels(1, size=4), pixels(3, size=4)]
     logits = [np.float32([[0.25, -0.5]]), np.float32([[1, 2], [3, -200], [5, 6]])]
-    expectation = Expectation(images=image_format(size=4, uint8_input=True), batches=batches, logits=logits)
-    assert str(expectation) == "4 images in batches of 1, 3"
+    reference = Reference(images=image_format(size=4, uint8_input=True), batches=batches, logits=logits)
+    assert str(reference) == "4 images in batches of 1, 3"
     path = Path("net.onnx")
 
     def check(small, large):
         errors = {1: small, 3: large}
         answers = {len(expected): expected + errors[len(expected)] for expected in logits}
-        return expectation.check(lambda images: answers[len(images)], path)
+        return reference.check(lambda images: answers[len(images)], path)
 
     assert check(0, 0) == 0
     assert check(5e-5, 0) == pytest.approx(5e-5, rel=0.01)
@@ -92,7 +92,7 @@ def test_a_difference_is_relative_to_the_largest_logit_of_its_batch_and_to_1_at_
         with pytest.raises(ExportError, match=r"^net\.onnx: the exported network's logits differ"):
             check(small, large)
     with pytest.raises(ExportError, match=r"logits of shape \(1, 9\) and the network \(1, 2\)"):
-        expectation.check(lambda images: np.zeros((len(images), 9)), path)
+        reference.check(lambda images: np.zeros((len(images), 9)), path)
 
 
 @pytest.mark.parametrize(
@@ -102,22 +102,22 @@ def test_a_difference_is_relative_to_the_largest_logit_of_its_batch_and_to_1_at_
 def test_a_cell_without_a_counterpart_is_named(cell, kind, tmp_path):
     network = random_network()
     network.features = nn.SequentialCell([nn.SequentialCell([nn.ReLU(), cell]), *network.features.cells()])
-    expectation = expect(network, image_format(size=32))
-    found = message(lambda: export_onnx(network, tmp_path / "net.onnx", expectation, metadata={}))
+    reference = expect(network, image_format(size=32))
+    found = message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={}))
     assert found == f"the network's cell 'features.0.1' is a {kind}, which cannot be exported: leave it out"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_of_another_kind_is_refused(tmp_path):
     network = nn.SequentialCell([nn.Conv2d(3, CLASSES, 32, pad_mode="valid"), nn.Flatten()])
-    expectation = expect(network, image_format(size=32))
-    assert message(lambda: export_onnx(network, tmp_path / "net.onnx", expectation, metadata={})) == (
+    reference = expect(network, image_format(size=32))
+    assert message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={})) == (
         "SequentialCell has no cell 'features', and only such networks are exported"
     )
     network = random_network()
     network.classifier = nn.SequentialCell([network.classifier])
-    expectation = expect(network, image_format(size=32))
-    assert message(lambda: export_onnx(network, tmp_path / "net.onnx", expectation, metadata={})) == (
+    reference = expect(network, image_format(size=32))
+    assert message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={})) == (
         "the network's cell 'classifier' is a SequentialCell, not a Dense one"
     )
 
@@ -170,8 +170,8 @@ def test_missing_packages_are_named(missing, monkeypatch, tmp_path):
     assert request(tmp_path / "net.onnx") == expected
     ExportRequest(format="mindir", output=str(tmp_path / "net.mindir"))
     network = nn.ReLU()
-    expectation = expect(network, image_format(size=4))
-    assert message(lambda: export_onnx(network, tmp_path / "net.onnx", expectation, metadata={})) == expected
+    reference = expect(network, image_format(size=4))
+    assert message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={})) == expected
 
 
 def test_an_int8_version_without_images_to_calibrate_with_is_refused(tmp_path):

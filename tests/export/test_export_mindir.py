@@ -36,8 +36,8 @@ def test_a_file_gives_the_networks_logits_of_any_batch_and_size(name, padding, u
     network = random_network(name, padding=padding, drop_rate=0.3)
     cell = Normalized(network, MEAN, STD) if uint8_input else network
     path = tmp_path / "net.mindir"
-    expectation = expect(network, image_format(uint8_input=uint8_input))
-    assert export_mindir(cell, path, expectation, metadata={"classes": ["ä"]}) <= 1e-4
+    reference = expect(network, image_format(uint8_input=uint8_input))
+    assert export_mindir(cell, path, reference, metadata={"classes": ["ä"]}) <= 1e-4
     loaded = nn.GraphCell(ms.load(str(path)))
     for batch, size in ((3, 64), (1, 49)):
         images = pixels(batch, size=size)

@@ -52,8 +52,8 @@ def small():
 
 
 def export(network, path, channels=3, *, uint8_input=False, **options):
-    expectation = expect(network, image_format(channels, uint8_input=uint8_input))
-    difference = export_onnx(network, path, expectation, metadata={"classes": ["ä"]}, **options)
+    reference = expect(network, image_format(channels, uint8_input=uint8_input))
+    difference = export_onnx(network, path, reference, metadata={"classes": ["ä"]}, **options)
     assert 0 <= difference <= 1e-4
     return path
 
@@ -90,9 +90,9 @@ def test_the_epsilon_is_the_networks(tmp_path):
 
 @pytest.mark.parametrize("opset", OPSETS)
 def test_each_version_of_the_operators_is_valid_and_as_old_a_format_as_it_can_be(opset, small, tmp_path):
-    network, expectation = small
+    network, reference = small
     path = tmp_path / "net.onnx"
-    assert export_onnx(network, path, expectation, metadata={}, opset=opset) <= 1e-4
+    assert export_onnx(network, path, reference, metadata={}, opset=opset) <= 1e-4
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert [(o.domain, o.version) for o in model.opset_import] == [("", opset)]

@@ -105,13 +105,13 @@ def test_the_table_and_the_report_hold_what_was_measured(tmp_path):
         Measurement(file="net.onnx", images=400, top1=300, top5=390, bytes=7_570_000, latency_ms=1.234),
         Measurement(file="net_int8.onnx", images=400, top1=299, top5=388, bytes=2_220_000, latency_ms=0.5),
     ]
-    *lines, circumstances = table(measured, 48).splitlines()
+    *lines, environment = table(measured, 48).splitlines()
     assert lines == [
         "                top-1   top-5       size    latency",
         "net.onnx       0.7500  0.9750    7.57 MB    1.23 ms",
         "net_int8.onnx  0.7475  0.9700    2.22 MB    0.50 ms",
     ]
-    assert circumstances.startswith("400 images of 48 x 48; latency of one image, median of 50 runs, ")
+    assert environment.startswith("400 images of 48 x 48; latency of one image, median of 50 runs, ")
     write_report(tmp_path / "r.json", measured, model="mnasnet_075")
     report = json.loads((tmp_path / "r.json").read_text())
     assert [entry["top1"] for entry in report.pop("files")] == [300, 299]

@@ -13,7 +13,7 @@ from mindcv.data import ImageFile
 from mindcv.errors import NotFiniteError, UserError
 from mindcv.inference import (
     Classifier,
-    Guess,
+    ClassScore,
     Prediction,
     PredictionWriter,
     even_batch_size,
@@ -96,7 +96,7 @@ def test_batches_are_filled_up_and_unreadable_files_keep_their_places():
     assert [batch.shape for batch in network.batches] == [(3, 3, 2, 2), (3, 3, 2, 2)]
     assert network.batches[0][2].max() == 0
     guess = found[0].guesses[0]
-    assert guess == Guess(
+    assert guess == ClassScore(
         index=0, name=NAMES[0], probability=pytest.approx(softmax(np.array([2.0, 1, 0]))[0])
     )
 
@@ -125,12 +125,12 @@ PREDICTIONS = [
     Prediction(
         path='ein Ordner/苹果, "rot".jpg',
         guesses=(
-            Guess(index=0, name=NAMES[0], probability=0.75),
-            Guess(index=1, name=NAMES[1], probability=0.2345678),
+            ClassScore(index=0, name=NAMES[0], probability=0.75),
+            ClassScore(index=1, name=NAMES[1], probability=0.2345678),
         ),
     ),
     Prediction(path="broken.jpg", problem="broken.jpg is damaged"),
-    Prediction(path="a\nb.png", guesses=(Guess(index=2, name="sky", probability=1.0),)),
+    Prediction(path="a\nb.png", guesses=(ClassScore(index=2, name="sky", probability=1.0),)),
 ]
 
 

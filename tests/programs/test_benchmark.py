@@ -17,7 +17,7 @@ from mindcv import build
 from mindcv.engine.step_timing import StepTimes, time_steps
 from mindcv.errors import UserError
 from mindcv.report.benchmark_table import (
-    Circumstances,
+    Environment,
     Measurement,
     ModelResult,
     describe_machine,
@@ -26,7 +26,7 @@ from mindcv.report.benchmark_table import (
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-CIRCUMSTANCES = Circumstances(
+CIRCUMSTANCES = Environment(
     device="CPU",
     batch_size=32,
     image_size=224,
@@ -101,7 +101,7 @@ def test_csv_and_json_read_back_with_their_circumstances(tmp_path):
     expected = [result.figures(CIRCUMSTANCES) for result in RESULTS]
     record = json.loads(paths[2].read_text("utf-8"))
     assert record["results"] == expected
-    assert Circumstances(**record["circumstances"]) == CIRCUMSTANCES
+    assert Environment(**record["environment"]) == CIRCUMSTANCES
     with paths[1].open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row, figures in zip(rows, expected, strict=True):
@@ -163,7 +163,7 @@ def test_a_process_measures_both_modes_and_writes_the_table(tmp_path):
         assert rate * seconds == pytest.approx(100)
         assert 0 < row[f"infer_ms_1_{mode}"] < 10_000
         assert 0 < row[f"infer_ms_batch_{mode}"] < 10_000
-    facts = record["circumstances"]
+    facts = record["environment"]
     assert {name: facts[name] for name in describe_machine()} == describe_machine()
     assert facts["mindspore"] == version("mindspore")
     assert abs(date.fromisoformat(facts["date"]) - date.today()).days <= 1

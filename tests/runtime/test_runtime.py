@@ -189,7 +189,7 @@ def test_a_seed_decides_every_generator():
 
     draws = []
     for seed in (7, 7, 8):
-        assert start(device_target="CPU", mode=1, seed=seed) == Runtime(device="CPU", rank=0, size=1)
+        assert start(device_target="CPU", mode=1, seed=seed) == Runtime(device="CPU", rank=0, world_size=1)
         draws.append(draw())
     assert draws[0] == draws[1]
     assert not set(draws[0]) & set(draws[2])
@@ -197,14 +197,14 @@ def test_a_seed_decides_every_generator():
 
 def test_one_process_may_ask_to_be_distributed(caplog):
     with caplog.at_level(logging.INFO, "mindcv.runtime"):
-        assert start(device_target="CPU", mode=1, distribute=True).size == 1
+        assert start(device_target="CPU", mode=1, distribute=True).world_size == 1
     assert [record.getMessage() for record in caplog.records] == [
         "distribute=True, but one process was started: one device is used"
     ]
 
 
 def test_the_first_process_alone_is_main_and_a_cpu_sinks_no_data():
-    first, second = (Runtime(device="CPU", rank=rank, size=2) for rank in (0, 1))
+    first, second = (Runtime(device="CPU", rank=rank, world_size=2) for rank in (0, 1))
     assert (first.is_main, second.is_main) == (True, False)
     assert [Runtime(device=device).supports_sink for device in ("CPU", "GPU", "Ascend")] == [
         False,

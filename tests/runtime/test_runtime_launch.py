@@ -20,7 +20,7 @@ from mindcv.runtime.launch import Launch, detect_launch
                 "OMPI_COMM_WORLD_SIZE": "16",
                 "OMPI_COMM_WORLD_LOCAL_SIZE": "8",
             },
-            Launch(by="mpirun", rank=1, size=16, local_size=8),
+            Launch(by="mpirun", rank=1, world_size=16, local_size=8),
         ),
         (
             {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"},
@@ -28,9 +28,9 @@ from mindcv.runtime.launch import Launch, detect_launch
         ),
         (
             {"PMI_RANK": "3", "PMI_SIZE": "4", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"},
-            Launch(by="mpirun", rank=3, size=4, local_size=2),
+            Launch(by="mpirun", rank=3, world_size=4, local_size=2),
         ),
-        ({"PMI_RANK": "1", "PMI_SIZE": "4"}, Launch(by="mpirun", rank=1, size=4, local_size=4)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "4"}, Launch(by="mpirun", rank=1, world_size=4, local_size=4)),
         (
             {
                 "MS_ROLE": "MS_WORKER",
@@ -44,20 +44,20 @@ from mindcv.runtime.launch import Launch, detect_launch
                 "DEVICE_ID": "1",
                 "OMP_NUM_THREADS": "1",
             },
-            Launch(by="msrun", rank=1, size=2),
+            Launch(by="msrun", rank=1, world_size=2),
         ),
         (
             {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": "", "RANK_ID": "5", "MS_WORKER_NUM": "8"},
-            Launch(by="msrun", rank=5, size=8),
+            Launch(by="msrun", rank=5, world_size=8),
         ),
         (
             {"MS_ROLE": "MS_SCHED", "MS_WORKER_NUM": "2", "RANK_ID": "0"},
-            Launch(by="msrun", size=2, is_scheduler=True),
+            Launch(by="msrun", world_size=2, is_scheduler=True),
         ),
         (
             {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": "1", "MS_WORKER_NUM": "2"}
             | {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "9"},
-            Launch(by="msrun", rank=1, size=2),
+            Launch(by="msrun", rank=1, world_size=2),
         ),
     ],
 )

@@ -127,7 +127,7 @@ class FolderSource(StreamSource):
         """What was bad since the last call, see `BadImages.report`."""
         return self._bad_images.report(outcome, rank=rank, always=always)
 
-    def trouble(self) -> str:
+    def diagnose(self) -> str:
         """What is wrong with the files read last, and the remedy; empty if nothing is."""
         if self._failure or self._has_vanished():
             return self._failure or f"data_dir={self.origin} has vanished: is its disk still mounted?"

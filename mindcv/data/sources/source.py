@@ -59,7 +59,7 @@ class Source(ABC):
             (int32, scalar).
         """
 
-    def trouble(self) -> str:
+    def diagnose(self) -> str:
         """What is wrong with the files read last, and the remedy; empty if nothing is, or they are none."""
         return ""
 

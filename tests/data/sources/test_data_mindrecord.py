@@ -79,7 +79,7 @@ def test_a_single_file_or_a_folder_of_files_will_do(records, tmp_path):
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_evaluation_sees_every_record_once_on_any_number_of_ranks(records, size):
     source = create_source("mindrecord", records, "train")
-    parts = [evaluated(source, rank=rank, size=size) for rank in range(size)]
+    parts = [evaluated(source, rank=rank, world_size=size) for rank in range(size)]
     images = np.concatenate([images for images, _ in parts])
     labels = np.concatenate([labels for _, labels in parts])
     assert images.shape == (COUNT, 3, 8, 8)

@@ -136,10 +136,10 @@ def test_a_training_starts_from_the_published_weights_and_so_does_its_average(pu
 
 def test_in_a_training_of_several_ranks_only_the_first_fetches(published, server):
     """The others get its values before the first step: see `broadcast_parameters` in `build_train_step`."""
-    network = trained(Runtime(device="CPU", rank=1, size=2))
+    network = trained(Runtime(device="CPU", rank=1, world_size=2))
     assert server.requests == []
     assert len(different(network, published)) > 3
-    trained(Runtime(device="CPU", rank=0, size=2))
+    trained(Runtime(device="CPU", rank=0, world_size=2))
     assert len(server.requests) == 1
 
 
