@@ -228,9 +228,9 @@ class Pipeline:
         return later[-1] if later else self.transform
 
     def _indices(self, epoch: int) -> Indices:
-        total, ranks = len(self.source), {"rank": self.rank, "world_size": self.world_size}
+        total = len(self.source)
         if not self.is_training:
-            return shard_indices(total, num_samples=self.num_samples, **ranks)
+            return shard_indices(total, num_samples=self.num_samples, **self._ranks)
         return epoch_indices(
             total,
             seed=self.seed,
@@ -238,8 +238,12 @@ class Pipeline:
             shuffle=self.shuffle,
             num_samples=self.num_samples,
             aug_repeats=self.aug_repeats,
-            **ranks,
+            **self._ranks,
         )
+
+    @property
+    def _ranks(self) -> dict[str, int]:
+        return {"rank": self.rank, "world_size": self.world_size}
 
     def _mixer(self) -> Mixup | None:
         if not self.is_training or not (self.mixup or self.cutmix):
@@ -259,9 +263,7 @@ class Pipeline:
         later = (lambda number: self._indices(epoch + number)) if endless else None
 
         def keys(number: int, count: int) -> Indices:
-            return epoch_keys(
-                count, seed=self.seed, epoch=epoch + number, rank=self.rank, world_size=self.world_size
-            )
+            return epoch_keys(count, seed=self.seed, epoch=epoch + number, **self._ranks)
 
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
         source = self.source.dataset(

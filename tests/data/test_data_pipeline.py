@@ -110,7 +110,7 @@ def test_an_epoch_is_a_function_of_seed_epoch_and_rank(folder):
 
 def test_augmentation_differs_by_epoch_and_by_rank_where_the_order_does_not(folder):
     def epoch(epoch, rank):
-        options = {"shuffle": False, "num_samples": 2, "size": 2, "batch_size": 1, "rank": rank}
+        options = {"shuffle": False, "num_samples": 2, "world_size": 2, "batch_size": 1, "rank": rank}
         return collect(pipeline(folder, is_training=True, **options).epoch(epoch))[0]
 
     same_image = [epoch(0, 0), epoch(1, 0), epoch(2, 0)]
@@ -190,8 +190,8 @@ def test_num_samples_of_an_evaluation_are_the_first(folder):
             {"batch_size": 27, "drop_remainder": True},
             "26 images of .*train do not fill one batch of batch_size=27:",
         ),
-        ({"batch_size": 14, "drop_remainder": True, "size": 2}, "batch_size=14 on each of 2 ranks: lower"),
-        ({"size": 27}, "26 images of .* on each of 27 ranks"),
+        ({"batch_size": 14, "drop_remainder": True, "world_size": 2}, "batch_size=14 on each of 2 ranks: lower"),
+        ({"world_size": 27}, "26 images of .* on each of 27 ranks"),
         ({"batch_size": 0}, "batch_size=0 is no batch: give 1 or more"),
         ({"num_samples": 3, "drop_remainder": True}, "3 images of .* do not fill one batch of batch_size=4"),
         ({"num_classes": 1}, "num_classes=1 is too small: .*train has the label 1, so give 2 or more"),
