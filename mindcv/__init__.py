@@ -1,6 +1,6 @@
-"""Train, validate and use MnasNet with MindSpore.
+"""Train, validate and use image classification networks with MindSpore.
 
-MindSpore itself is imported when something that needs it is asked for: ``import mindcv`` takes milliseconds.
+MindSpore is imported when a name that needs it is first used: ``import mindcv`` takes milliseconds.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,16 +9,44 @@ from mindcv.runtime.environment import prepare_environment
 from mindcv.version import __version__
 
 if TYPE_CHECKING:
-    from mindcv.models import create_model, list_models
+    from mindcv.data import create_dataset, create_loader, create_transforms
+    from mindcv.loss import create_loss
+    from mindcv.models import create_model, list_models, register_model
+    from mindcv.optim import create_optimizer
+    from mindcv.scheduler import create_scheduler
 
-__all__ = ["__version__", "create_model", "list_models"]
+__all__ = [
+    "__version__",
+    "create_dataset",
+    "create_loader",
+    "create_loss",
+    "create_model",
+    "create_optimizer",
+    "create_scheduler",
+    "create_transforms",
+    "list_models",
+    "register_model",
+]
 
 prepare_environment()  # before MindSpore runs anything
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("create_model", "list_models"):
-        from mindcv import models
+    match name:
+        case "create_model" | "list_models" | "register_model":
+            from mindcv import models as home
+        case "create_dataset" | "create_loader" | "create_transforms":
+            from mindcv import data as home
+        case "create_loss":
+            from mindcv import loss as home
+        case "create_optimizer":
+            from mindcv import optim as home
+        case "create_scheduler":
+            from mindcv import scheduler as home
+        case _:
+            raise AttributeError(f"module 'mindcv' has no attribute '{name}'")
+    return getattr(home, name)
 
-        return getattr(models, name)
-    raise AttributeError(f"module 'mindcv' has no attribute '{name}'")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

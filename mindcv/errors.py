@@ -1,44 +1,48 @@
-"""What ends a program before its time: a user's own mistake, with a hint, or a user's wish."""
+"""Exceptions that end a program early: a mistake that the user can fix, or a stop that the user asked for."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["NotFiniteError", "Stopped", "UserError", "did_you_mean"]
+__all__ = ["ConfigError", "NotFiniteError", "Stopped", "UserError", "did_you_mean"]
 
 
-class Stopped(Exception):  # noqa: N818, it is no error
-    """A run has ended early, as somebody asked it to; the message says how to go on."""
+class Stopped(Exception):  # noqa: N818, a stop on request is not an error
+    """A run ended early on request; the message says how to continue it."""
 
 
 class UserError(ValueError):
-    """A mistake that its one-line message explains: what, where and how to mend it.
+    """A mistake that the user can fix; its message says in one line what, where and how.
 
-    The command-line programs print it without a traceback and exit with status 2; in a notebook it is
-    an ordinary `ValueError`.
+    The command-line programs print it without a traceback and exit with `status`; in a notebook it is an
+    ordinary `ValueError`.
 
     Attributes:
-        status: With which status a program ends.
+        status: Exit status of a program.
     """
 
     status = 2
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split("\n")))
+        super().__init__(" ".join(message.splitlines()))
+
+
+class ConfigError(UserError):
+    """A mistake in the options, which are the same for all processes of a run: only rank 0 prints it."""
 
 
 class NotFiniteError(UserError):
-    """A loss or a weight is infinite or no number any more."""
+    """A loss or a weight is NaN or infinite."""
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """The tail of an error message about an unknown name: its nearest valid one, or nothing.
+    """Return the end of an error message about an unknown name: the nearest valid one.
 
     Args:
-        name: What the user wrote.
-        options: What would have been valid.
+        name: The name that the user wrote.
+        options: The valid names.
 
     Returns:
-        ``"; did you mean 'x'?"``, or an empty string where nothing is near.
+        ``"; did you mean 'x'?"``, or an empty string if no valid name is near.
     """
     near = get_close_matches(name, list(options), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,16 +1,18 @@
 """Classification losses: cross entropy and binary cross entropy, on class indices or probabilities."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from mindcv.choices import LossName, Reduction
 from mindcv.errors import UserError, did_you_mean
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "create_loss"]
 
-REDUCTIONS = ("mean", "sum", "none")
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 def create_loss(
@@ -38,7 +40,8 @@ def create_loss(
     """
     losses = {"ce": CrossEntropy, "bce": BinaryCrossEntropy}
     if name.lower() not in losses:
-        hint = did_you_mean(name.upper(), ["CE", "BCE"]) or ": choose CE or BCE"
+        names = get_args(LossName)
+        hint = did_you_mean(name.upper(), names) or f": choose {' or '.join(names)}"
         raise UserError(f"loss '{name}' is unknown{hint}")
     return losses[name.lower()](
         weight=weight, reduction=reduction, label_smoothing=label_smoothing, aux_factor=aux_factor

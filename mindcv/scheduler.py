@@ -6,23 +6,16 @@ Time is counted in epochs, as a fraction: step i of a run with n steps an epoch 
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from math import cos, floor, inf, pi
+from math import cos, floor, pi
+from typing import get_args
 
+from mindcv.choices import LrScale, Schedule
 from mindcv.errors import UserError, did_you_mean
+from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO, LR, POSITIVE, WARMUP_FACTOR
 
 __all__ = ["SCHEDULERS", "create_scheduler", "scale_for_batch"]
 
-SCHEDULERS = (
-    "constant",
-    "cosine_decay",
-    "warmup_cosine_decay",
-    "step_decay",
-    "multi_step_decay",
-    "exponential_decay",
-    "polynomial_decay",
-    "one_cycle",
-    "cyclic",
-)
+SCHEDULERS: tuple[Schedule, ...] = get_args(Schedule)
 
 # The defaults of torch.optim.OneCycleLR.
 ONE_CYCLE_DIVISOR = 25.0  # the peak over the first value
@@ -90,10 +83,12 @@ def create_scheduler(
         UserError: A name or a number that is out of range, or a warm-up longer than the run.
     """
     _check_choice(scheduler, milestones, decay_epochs)
-    _check_least(1, steps_per_epoch=steps_per_epoch, num_epochs=num_epochs, num_cycles=num_cycles)
-    _check_least(0, min_lr=min_lr, warmup_epochs=warmup_epochs, warmup_factor=warmup_factor)
-    _check_positive(lr=lr, decay_epochs=decay_epochs, decay_rate=decay_rate, cycle_decay=cycle_decay)
-    _check_together(lr, min_lr, warmup_epochs, warmup_factor, num_epochs)
+    AT_LEAST_ONE.check(steps_per_epoch=steps_per_epoch, num_epochs=num_epochs, num_cycles=num_cycles)
+    AT_LEAST_ZERO.check(min_lr=min_lr, warmup_epochs=warmup_epochs)
+    WARMUP_FACTOR.check(warmup_factor=warmup_factor)
+    LR.check(lr=lr)
+    POSITIVE.check(decay_epochs=decay_epochs, decay_rate=decay_rate, cycle_decay=cycle_decay)
+    _check_together(lr, min_lr, warmup_epochs, num_epochs)
     length = num_epochs - warmup_epochs or 1  # 1 if nothing follows the warm-up: then it is never asked for
     period = decay_epochs or length / num_cycles
     start = warmup_epochs  # where the schedule's own clock starts
@@ -189,23 +184,7 @@ def _check_choice(scheduler: str, milestones: Sequence[float] | None, decay_epoc
         raise UserError(f"milestones={list(milestones)} are out of order: give rising epochs above 0")
 
 
-def _check_least(least: int, **values: float) -> None:
-    for key, value in values.items():
-        if not least <= value < inf:
-            raise UserError(f"{key}={value} is out of range: give {least} or more")
-
-
-def _check_positive(**values: float | None) -> None:
-    for key, value in values.items():
-        if value is not None and not 0 < value < inf:
-            raise UserError(f"{key}={value} is out of range: give a positive number")
-
-
-def _check_together(
-    lr: float, min_lr: float, warmup_epochs: int, warmup_factor: float, num_epochs: int
-) -> None:
-    if warmup_factor > 1:
-        raise UserError(f"warmup_factor={warmup_factor} is out of range: give a part of lr from 0 to 1")
+def _check_together(lr: float, min_lr: float, warmup_epochs: int, num_epochs: int) -> None:
     if min_lr > lr:
         raise UserError(f"min_lr={min_lr} is above lr={lr}: lower min_lr or raise lr")
     if warmup_epochs > num_epochs:
@@ -234,4 +213,4 @@ def scale_for_batch(rule: str, batch: int, reference: int) -> float:
             return batch / reference
         case "sqrt":
             return (batch / reference) ** 0.5
-    raise UserError(f"lr_scale={rule!r} is unknown: give one of linear, sqrt, none")
+    raise UserError(f"lr_scale={rule!r} is unknown: give one of {', '.join(get_args(LrScale))}")

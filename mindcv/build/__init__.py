@@ -1,22 +1,6 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
-from mindcv.build.timed_step import (
-    benchmark_config,
-    build_evaluated_network,
-    build_synthetic_batch,
-    build_timed_step,
-    count_costs,
-)
-from mindcv.build.pipelines import build_training_data, build_validation_data
-from mindcv.build.exporting import (
-    build_exported_network,
-    build_image_format,
-    build_quantization_images,
-    build_sample_images,
-    export_metadata,
-)
 from mindcv.build.classifier import build_classifier, build_images
-from mindcv.build.network import build_average, build_forward, build_network, normalized
 from mindcv.build.evaluation import (
     build_checkpoints,
     build_evaluation,
@@ -24,18 +8,32 @@ from mindcv.build.evaluation import (
     build_saving,
     build_validations,
 )
-from mindcv.build.resumed_run import build_progress, build_rollback, find_resumed
-from mindcv.build.runtime import start_runtime
-from mindcv.build.stored_config import load_stored_config, parse_stored_args, stored_options
+from mindcv.build.exporting import (
+    build_exported_network,
+    build_image_format,
+    build_quantization_images,
+    build_sample_images,
+    export_metadata,
+)
+from mindcv.build.network import build_average, build_forward, build_network, normalized
 from mindcv.build.optimization import (
     build_learning_rates,
     build_optimizer,
     learning_rate_factor,
 )
+from mindcv.build.pipelines import build_training_data, build_validation_data
+from mindcv.build.resumed_run import build_progress, build_rollback, find_resumed
+from mindcv.build.runtime import start_runtime
+from mindcv.build.stored_config import load_stored_config, stored_options
+from mindcv.build.timed_step import (
+    build_evaluated_network,
+    build_synthetic_batch,
+    build_timed_step,
+    count_costs,
+)
 from mindcv.build.train_step import build_statistics_exchange, build_train_step
 
 __all__ = [
-    "benchmark_config",
     "build_average",
     "build_checkpoints",
     "build_classifier",
@@ -67,7 +65,6 @@ __all__ = [
     "learning_rate_factor",
     "load_stored_config",
     "normalized",
-    "parse_stored_args",
     "start_runtime",
     "stored_options",
 ]

@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from mindspore import Parameter, Tensor, nn
 from tqdm import tqdm
 
-from mindcv.build.pipelines import build_validation_data, evaluation_batches
 from mindcv.build.network import normalized
+from mindcv.build.pipelines import build_validation_data, evaluation_batches
 from mindcv.config import Config
 from mindcv.data import Pipeline
-from mindcv.engine import (CheckpointManager, EvalStep, Evaluation, History, Saving, evaluate,)
+from mindcv.engine import (
+    CheckpointManager,
+    EvalStep,
+    Evaluation,
+    History,
+    Saving,
+    evaluate,
+)
 from mindcv.loss import create_loss
 from mindcv.models.weights.loading import evaluation_options
 from mindcv.runtime.session import Runtime
@@ -37,7 +44,7 @@ def build_evaluation(
 
     Its loss knows no label smoothing. Where it is asked to stop, it returns None.
     """
-    step = EvalStep(normalized(config, network), create_loss(config.loss.loss, reduction="none"))
+    step = EvalStep(normalized(config, network), create_loss(config.loss.name, reduction="none"))
 
     def run() -> Evaluation | None:
         evaluation = evaluate(
@@ -81,32 +88,28 @@ def build_checkpoints(
     """What saves the state of a training; one rank does."""
     if not runtime.is_main:
         return None
-    checkpoint = config.checkpoint
     return CheckpointManager(
-        checkpoint.ckpt_save_dir,
-        config.model.model,
-        state,
-        {"config": config.options(), "classes": list(classes), **evaluation_options(network)},
-        interval=checkpoint.ckpt_save_interval,
-        policy=checkpoint.ckpt_save_policy,
-        keep=checkpoint.keep_checkpoint_max,
+        name=config.model.model_name,
+        tensors=state,
+        metadata={"config": config.options(), "classes": list(classes), **evaluation_options(network)},
+        **vars(config.checkpoint),
     )
 
 
 def build_history(config: Config, runtime: Runtime) -> History | None:
     """What records the epochs; one rank does."""
-    return History(config.checkpoint.ckpt_save_dir) if runtime.is_main else None
+    return History(config.checkpoint.folder) if runtime.is_main else None
 
 
 def build_saving(config: Config, runtime: Runtime, stop_requested: Callable[[], bool]) -> Saving:
     """When the state is saved within an epoch."""
-    checkpoint = config.checkpoint
+    recovery = config.recovery
     # A look makes the ranks wait for each other: on a CPU that costs nothing beside a step.
     alone = runtime.world_size == 1 or runtime.device == "CPU"
     return Saving(
-        every_updates=checkpoint.ckpt_save_steps,
-        every_seconds=60 * checkpoint.ckpt_save_minutes,
+        every_updates=recovery.ckpt_save_steps,
+        every_seconds=60 * recovery.ckpt_save_minutes,
         stop_requested=stop_requested,
         combine=runtime.sum_over_ranks,
-        look_every=1 if alone else math.gcd(config.system.log_interval, checkpoint.ckpt_save_steps),
+        look_every=1 if alone else math.gcd(config.system.log_interval, recovery.ckpt_save_steps),
     )

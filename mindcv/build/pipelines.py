@@ -1,4 +1,4 @@
-"""The images of a run."""
+"""Build the images of a run: pipelines and transforms."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,74 +28,63 @@ __all__ = [
     "evaluation_size",
 ]
 
+# An evaluation scores every image of its split once, whatever the options say about the training.
+ALL_IMAGES = {"shuffle": False, "num_samples": None, "drop_remainder": False}
+
 
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
-    """The training images, augmented, as batches of this rank."""
-    data, mix = config.data, config.mix
-    source = _source(config, data.train_split)
-    first, *later = _stages(config)
+    """Return the training images, augmented, as batches of this rank."""
+    source = _source(config, config.dataset.train_split)
+    (_, transform), *later = _stages(config)
+    mix = {**vars(config.mix), "aug_repeats": config.mix.aug_repeats or 1}
     return Pipeline(
         source=source,
-        transform=first[1],
+        transform=transform,
         later_transforms=later,
-        batch_size=data.batch_size,
         is_training=True,
-        drop_remainder=data.drop_remainder,
-        shuffle=data.shuffle,
         seed=config.system.seed,
         rank=runtime.rank,
         world_size=runtime.world_size,
-        num_parallel_workers=data.num_parallel_workers,
-        num_samples=data.num_samples,
         num_classes=config.model.num_classes,
-        on_bad_image=data.on_bad_image,
-        aug_repeats=config.policy.aug_repeats or 1,
-        mixup=mix.mixup,
-        cutmix=mix.cutmix,
-        cutmix_prob=mix.cutmix_prob,
-        mixup_switch_prob=mix.mixup_switch_prob,
-        mixup_off_epoch=mix.mixup_off_epoch,
         accumulation=config.gradient.gradient_accumulation_steps,
         teacher=_onnx_teacher(config, source.classes),
+        **vars(config.data),
+        **mix,
     )
 
 
 def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
-    """The validation images as batches of this rank; over all ranks each image comes once."""
-    data = config.data
+    """Return the validation images as batches of this rank; over all ranks each image occurs once."""
     return Pipeline(
-        source=_source(config, data.val_split),
+        source=_source(config, config.dataset.val_split),
         transform=build_evaluation_transforms(config),
-        batch_size=data.batch_size,
         rank=runtime.rank,
         world_size=runtime.world_size,
-        num_parallel_workers=data.num_parallel_workers,
         num_classes=config.model.num_classes,
-        on_bad_image=data.on_bad_image,
+        **{**vars(config.data), **ALL_IMAGES},
     )
 
 
 def build_evaluation_transforms(config: Config) -> list[Any]:
-    """Operators that make the network's input of an image, where nothing is drawn at random."""
+    """Return the operators that turn an image into the network's input, without randomness."""
     return _transforms(config, evaluation_size(config), is_training=False)
 
 
 def build_some_images(config: Config, split: str, count: int) -> Pipeline:
-    """So many images of a split as an evaluation sees them, from all over it; fewer if it has no more."""
+    """Return `count` images of a split as an evaluation sees them, spread over it; fewer if it has fewer."""
     source = _source(config, split)
     step = max(1, len(source) // count)
+    few = {"batch_size": min(count, config.data.batch_size), "num_samples": step * count}
     return Pipeline(
         source=source,
         transform=build_evaluation_transforms(config),
-        batch_size=min(count, config.data.batch_size),
-        world_size=step,  # every step-th image: a folder's are in the order of its classes
-        num_samples=step * count,
-        num_parallel_workers=config.data.num_parallel_workers,
+        world_size=step,  # every step-th image: those of a folder are in the order of its classes
+        **{**vars(config.data), **ALL_IMAGES, "on_bad_image": "fail", **few},
     )
 
 
 def evaluation_batches(data: Pipeline) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The images of an evaluation and their labels; an image that cannot be read is named."""
+    """Yield the images of an evaluation and their labels; an error names the image that cannot be read."""
     try:
         yield from data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
     except RuntimeError as error:
@@ -103,55 +92,43 @@ def evaluation_batches(data: Pipeline) -> Iterator[tuple[np.ndarray, np.ndarray]
 
 
 def evaluation_size(config: Config) -> int:
-    """Height and width of the images of an evaluation, in pixels."""
-    return config.augment.val_image_resize or config.augment.image_resize
+    """Return height and width of the images of an evaluation, in pixels."""
+    return config.image.val_image_resize or config.image.image_resize
 
 
 def _source(config: Config, split: str) -> Source:
-    data = config.data
-    return create_source(data.dataset, data.data_dir, split, splits=(data.train_split, data.val_split))
+    data = config.dataset
+    return create_source(data.name, data.root, split, splits=(data.train_split, data.val_split))
 
 
 def _stages(config: Config) -> list[tuple[int, list[Any]]]:
-    """Operators on the training images, each with the epoch from which they serve."""
-    sizes, epochs = config.augment.progressive_sizes, config.augment.progressive_epochs
-    stages = progressive_stages(sizes, epochs) if sizes else [(0, config.augment.image_resize)]
+    """The operators on the training images, each with the epoch from which they are used."""
+    image = config.image
+    sizes, epochs = image.progressive_sizes, image.progressive_epochs
+    stages = progressive_stages(sizes, epochs) if sizes else [(0, image.image_resize)]
     return [(epoch, _transforms(config, size, is_training=True)) for epoch, size in stages]
 
 
 def _transforms(config: Config, image_resize: int, *, is_training: bool) -> list[Any]:
-    augment, policy = config.augment, config.policy
     return create_transforms(
-        config.data.dataset,
+        config.dataset.name,
         image_resize=image_resize,
         is_training=is_training,
-        scale=augment.scale,
-        ratio=augment.ratio,
-        hflip=augment.hflip,
-        vflip=augment.vflip,
-        interpolation=augment.interpolation,
-        crop_pct=augment.crop_pct,
-        crop_padding=augment.crop_padding,
         in_channels=config.model.in_channels,
-        auto_augment=policy.auto_augment or None,
-        color_jitter=policy.color_jitter,
-        re_prob=policy.re_prob,
-        re_scale=policy.re_scale,
-        re_ratio=policy.re_ratio,
-        re_value=policy.re_value,
-        re_max_attempts=policy.re_max_attempts,
+        **vars(config.augment),
+        **vars(config.policy),
     )
 
 
 def count_classes(config: Config, classes: Sequence[str]) -> int:
-    """How many logits the network has."""
+    """Return the number of logits of the network."""
     return config.model.num_classes or len(classes)
 
 
 def channel_scale(config: Config) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of each channel, on the scale 0 to 255."""
-    mean, std = channel_statistics(config.data.dataset, config.model.in_channels)
-    return config.augment.mean or mean, config.augment.std or std
+    """Return mean and standard deviation of each channel, on the scale 0 to 255."""
+    mean, std = channel_statistics(config.dataset.name, config.model.in_channels)
+    return config.image.mean or mean, config.image.std or std
 
 
 def _onnx_teacher(config: Config, classes: Sequence[str]) -> OnnxTeacher | None:
@@ -159,9 +136,9 @@ def _onnx_teacher(config: Config, classes: Sequence[str]) -> OnnxTeacher | None:
         return None
     mean, std = channel_scale(config)
     teacher = OnnxTeacher(
-        config.teacher.teacher, mean=mean, std=std, num_classes=count_classes(config, classes)
+        config.teacher.model_name, mean=mean, std=std, num_classes=count_classes(config, classes)
     )
-    for size in config.augment.progressive_sizes or [config.augment.image_resize]:
+    for size in config.image.progressive_sizes or [config.image.image_resize]:
         teacher.check(
             batch_size=config.data.batch_size, image_resize=size, in_channels=config.model.in_channels
         )

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from mindcv.config import Config
+from mindcv.config import Config, options_in_scope
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, History, Progress
 from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
 from mindcv.errors import NotFiniteError
+from mindcv.files.checkpoint_file import Checkpoint
 from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
-from mindcv.files.checkpoint_file import Checkpoint
 
 __all__ = ["Found", "build_progress", "build_rollback", "find_resumed", "resumed_options"]
 
@@ -30,12 +30,12 @@ ROLLBACKS = 3
 
 def find_resumed(config: Config, runtime: Runtime) -> Found | None:
     """The checkpoint that a training goes on with; None where it starts, and on all ranks but the first."""
-    resume, folder = config.checkpoint.resume, config.checkpoint.ckpt_save_dir
+    resume, folder = config.recovery.resume, config.checkpoint.folder
     if not resume or not runtime.is_main:
         return None
     if resume != "auto":
         return Path(resume), read_state(resume)
-    found = find_state(folder, config.model.model)
+    found = find_state(folder, config.model.model_name)
     if found is None:
         logger.info("resume=auto: no checkpoint in %s, the run starts", folder)
     return found
@@ -78,13 +78,15 @@ def build_progress(
         runtime: This process.
     """
     place = Progress()
-    if not config.checkpoint.resume:
+    if not config.recovery.resume:
         if checkpoints is not None:
             checkpoints.warn_of_earlier_run()
         return place
     if found is not None and checkpoints is not None and history is not None:
         place = _taken_up(found, state, steps_per_epoch, checkpoints, history)
-        changed = different_options(found[1].metadata["config"], config.options())
+        changed = different_options(
+            found[1].metadata["config"], config.options(), ignored=options_in_scope("run")
+        )
         if changed:
             logger.warning("goes on with other options: %s", changed)
     return _shared(place, state, runtime)
@@ -99,7 +101,7 @@ def build_rollback(
     runtime: Runtime,
 ) -> Callable[[NotFiniteError], tuple[Progress, Pipeline]] | None:
     """What puts the newest checkpoint back into place when a loss is not finite; see `build_progress`."""
-    if config.checkpoint.on_nan == "stop":
+    if config.recovery.on_nan == "stop":
         return None
     tries = itertools.count(1)
 

@@ -1,4 +1,4 @@
-"""The process of a run: its device, its mode and its seed."""
+"""Start the process of a run: its device, its mode and its seed."""
 
 from mindcv.config import Config
 from mindcv.runtime.session import Runtime, start

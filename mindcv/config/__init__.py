@@ -1,37 +1,19 @@
-"""Every option once, in typed, frozen sections: its name, type, default, meaning and range."""
+"""Every option once, in typed, frozen sections; read from YAML files and the command line."""
 
-from mindcv.config.checks import ConfigError
-from mindcv.config.loading import given_option, load_config, parse_args, refuse
-from mindcv.config.schema import OPTION_TYPES, SECTIONS, Config
-from mindcv.config.sections.data import AugmentConfig, DataConfig, MixConfig, PolicyConfig
-from mindcv.config.sections.network import LossConfig, ModelConfig, TeacherConfig
-from mindcv.config.sections.output import CheckpointConfig, ValidationConfig
-from mindcv.config.sections.system import ParallelConfig, PrecisionConfig, SystemConfig
-from mindcv.config.sections.training import EmaConfig, GradientConfig, OptimizerConfig, ScheduleConfig
+from mindcv.config.loading import given_option, load_config, parse_args
+from mindcv.config.option import Option
+from mindcv.config.schema import OPTION_TYPES, OPTIONS, SECTIONS, Config, options_in_scope
+from mindcv.errors import ConfigError
 
 __all__ = [
+    "OPTIONS",
     "OPTION_TYPES",
     "SECTIONS",
-    "AugmentConfig",
-    "CheckpointConfig",
     "Config",
     "ConfigError",
-    "DataConfig",
-    "EmaConfig",
-    "GradientConfig",
-    "LossConfig",
-    "MixConfig",
-    "ModelConfig",
-    "OptimizerConfig",
-    "ParallelConfig",
-    "PolicyConfig",
-    "PrecisionConfig",
-    "ScheduleConfig",
-    "SystemConfig",
-    "TeacherConfig",
-    "ValidationConfig",
+    "Option",
     "given_option",
     "load_config",
+    "options_in_scope",
     "parse_args",
-    "refuse",
 ]

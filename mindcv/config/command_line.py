@@ -1,17 +1,39 @@
-"""What a command line is made of: its options and its positional_args, and numbers of things."""
+"""Parts of a command line: options, positional arguments and positive integers."""
 
 import argparse
 from collections.abc import Sequence
 from itertools import islice
+from typing import NoReturn
 
-from mindcv.config.checks import ConfigError
 from mindcv.config.schema import OPTION_TYPES
+from mindcv.errors import ConfigError
 
-__all__ = ["config_path", "count", "expand_flags", "positional_args"]
+__all__ = ["ProgramParser", "config_path", "expand_flags", "positional_args", "positive_int"]
+
+
+class ProgramParser(argparse.ArgumentParser):
+    """Parser of a program's own options: strict, with errors of one line.
+
+    Args:
+        description: The program's docstring, which --help shows as it is.
+        usage: The usage line; by default argparse's.
+    """
+
+    def __init__(self, description: str | None, usage: str | None = None) -> None:
+        super().__init__(
+            description=description,
+            usage=usage,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a `ConfigError` instead of exiting."""
+        raise ConfigError(f"command line: {message}")
 
 
 def expand_flags(argv: Sequence[str]) -> list[str]:
-    """Turn a bare ``--flag`` of a yes-or-no option into ``--flag true``, as MindCV reads it."""
+    """Expand ``--flag`` of a boolean option without a value into ``--flag true``, as MindCV reads it."""
     arguments = []
     for argument, following in zip(argv, [*argv, "--"][1:], strict=True):
         arguments.append(argument)
@@ -21,13 +43,13 @@ def expand_flags(argv: Sequence[str]) -> list[str]:
 
 
 def positional_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate what is no option and no option's value, such as the files that a program works on.
+    """Separate positional arguments, such as the files that a program reads, from the options.
 
     Args:
-        argv: Command line without the program's name. What follows ``--`` is no option.
+        argv: Command line without the program's name. Everything after ``--`` is positional.
 
     Returns:
-        The positional_args, and the rest for `parse_args`.
+        The positional arguments, and the options with their values for `parse_args`.
     """
     found, options = [], []
     arguments = iter(expand_flags(argv))
@@ -44,15 +66,15 @@ def positional_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return found, options
 
 
-def count(text: str) -> int:
-    """A whole number of at least 1, as argparse wants to be told of it."""
+def positive_int(text: str) -> int:
+    """Parse a positive integer; a ``type`` for argparse."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no count: give a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text} must be a positive integer")
     return int(text)
 
 
 def config_path(arguments: Sequence[str]) -> str | None:
-    """The YAML file after -c, if there is one; once."""
+    """Return the YAML file after -c, or None; it may be given once."""
     reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     reader.add_argument("-c", "--config", action="append", default=[])
     try:

@@ -1,46 +1,33 @@
 """One typed, frozen `Config` from one YAML file and the command line.
 
-Later wins: the defaults in `options`, then what a checkpoint has kept of them, then the YAML file, then the
-command line. Keys are flat and named as in MindCV. Whatever is wrong ends in a `ConfigError`, one line that
-names file, key, value and remedy.
+Later wins: the defaults, then the options stored in a checkpoint, then the YAML file, then the command line.
+Keys are flat and named as in MindCV. Any mistake raises a `ConfigError`, one line that names file, key, value
+and remedy.
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import field, make_dataclass
 from difflib import get_close_matches
-from time import sleep
 from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
-from mindcv.config.checks import ConfigError
 from mindcv.config.command_line import config_path, expand_flags
-from mindcv.config.schema import OPTION_TYPES, SECTIONS, Config
-from mindcv.config.yaml_file import dump_mapping, load_mapping, translate_mindcv
+from mindcv.config.option import Section, options_of, title_of
+from mindcv.config.schema import OPTION_TYPES, OPTIONS, SECTIONS, Config
+from mindcv.config.yaml_file import dump_mapping, find_recipe, load_mapping, translate_mindcv
+from mindcv.errors import ConfigError
+from mindcv.runtime.program import exit_with
 
-__all__ = ["Config", "ConfigError", "given_option", "load_config", "parse_args", "refuse"]
+__all__ = ["ALIASES", "given_option", "load_config", "parse_args"]
 
-# What users of other toolkits write, where spelling alone would not lead to our name.
-SYNONYMS = {
-    "arch": "model",
-    "checkpoint_path": "ckpt_path",
-    "data_path": "data_dir",
-    "device": "device_target",
-    "epochs": "epoch_size",
-    "image_size": "image_resize",
-    "learning_rate": "lr",
-    "milestones": "multi_step_decay_milestones",
-    "nesterov": "use_nesterov",
-    "num_epochs": "epoch_size",
-    "optimizer": "opt",
-    "output_dir": "ckpt_save_dir",
-    "workers": "num_parallel_workers",
-}
+# Names in other toolkits, where spelling alone would not lead to ours.
+ALIASES = {alias: name for name, option in OPTIONS.items() for alias in option.aliases}
 
 
 def parse_args(
@@ -49,33 +36,17 @@ def parse_args(
     *,
     stored_in: str = "checkpoint",
 ) -> Config:
-    """Read the options of a program; print in one line what is wrong with them, and exit with status 2.
+    """Read the options of a program; print a mistake in one line and exit with status 2.
 
     Args:
         argv: Command line without the program's name; by default this process's own.
-        stored: Options that a file has kept, see `load_config`.
+        stored: Options stored in a file, see `load_config`.
         stored_in: That file.
     """
     try:
         return load_config(sys.argv[1:] if argv is None else argv, stored, stored_in=stored_in)
     except ConfigError as error:
-        refuse(str(error))
-
-
-def refuse(message: str) -> NoReturn:
-    """Print what is wrong with a program's options, once for all processes, and exit with status 2."""
-    if _is_first_process():
-        print(f"error: {message}", file=sys.stderr)
-    else:
-        # If this one ended first, mpirun could end the first process before it has spoken.
-        sleep(2)
-    raise SystemExit(2)
-
-
-def _is_first_process() -> bool:
-    """Whether this is the one of several processes that speaks: all have the same options."""
-    ranks = (os.environ.get(name) for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MS_NODE_ID"))
-    return next((rank for rank in ranks if rank), "0") == "0"
+        exit_with(error)
 
 
 def load_config(
@@ -85,8 +56,8 @@ def load_config(
 
     Args:
         argv: Command line without the program's name, such as ``["-c", "recipe.yaml", "--lr", "0.1"]``.
-        stored: Flat options that a file has kept, as from `Config.options`: they win over the defaults, and
-            the YAML file and the command line over them.
+        stored: Flat options stored in a file, as from `Config.options`: they win over the defaults, and the
+            YAML file and the command line win over them.
         stored_in: That file, for messages.
 
     Raises:
@@ -101,11 +72,11 @@ def load_config(
 
 
 def given_option(argv: Sequence[str], name: str) -> Any:
-    """The value of one option, before a checkpoint that it may name has been asked for the others.
+    """Return the value of one option without the options stored in a checkpoint that it may name.
 
     Raises:
-        ConfigError: If the YAML file or the command line is wrong; whether the options fit together is not
-            looked at.
+        ConfigError: If the YAML file or the command line is wrong. Whether the options fit together is not
+            checked.
     """
     layers, _ = _layers(argv, {}, "")
     return layers[-1][1][name]
@@ -114,7 +85,7 @@ def given_option(argv: Sequence[str], name: str) -> Any:
 def _layers(
     argv: Sequence[str], stored: Mapping[str, Any], stored_in: str
 ) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
-    """Options with where they come from, each layer with those below it; and the spelt-out command line."""
+    """The options with their source, each layer on top of those below it, and the expanded command line."""
     parser = _parser()
     arguments = expand_flags(argv)
     path = config_path(arguments)
@@ -126,7 +97,7 @@ def _layers(
     from_file: dict[str, Any] = {}
     if path is not None:
         with _blaming(path):
-            from_file = _from_mapping(parser, translate_mindcv(load_mapping(path)))
+            from_file = _from_mapping(parser, translate_mindcv(load_mapping(find_recipe(path))))
         parser.set_defaults(from_file)
     with _blaming("command line"):
         options = _from_command_line(parser, arguments)
@@ -151,7 +122,7 @@ def _from_command_line(parser: ArgumentParser, arguments: Sequence[str]) -> Mapp
 
 
 def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
-    """Check all options together; blame the first layer that is wrong without those above it too."""
+    """Check all options together; blame the lowest layer that is wrong on its own."""
     *below, (source, options) = layers
     try:
         return Config.from_options(options)
@@ -168,7 +139,7 @@ def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
 
 @contextmanager
 def _blaming(source: str) -> Iterator[None]:
-    """Put where an option came from in front of what is wrong with it."""
+    """Prefix an error with the source of the option."""
     try:
         yield
     except ConfigError as error:
@@ -185,28 +156,40 @@ def _parser() -> ArgumentParser:
     parser.add_argument("-c", "--config", metavar="FILE", help="YAML file with options")
     parser.add_argument("--print_config", action="store_true", help="print all options as YAML, and exit")
     for section in SECTIONS.values():
-        parser.add_class_arguments(section, as_group=True)
+        parser.add_class_arguments(_flat_section(section), as_group=True)
     return parser
 
 
+def _flat_section(section: type[Section]) -> type:
+    """A class whose parameters are the section's options by their flat names, for jsonargparse."""
+    options = options_of(section)
+    helps = [f"    {o.name}: {o.help}{f' Unit: {o.unit}.' if o.unit else ''}" for o in options]
+    return make_dataclass(
+        section.__name__,
+        [(o.name, o.kind, field(default=o.default)) for o in options],
+        namespace={"__doc__": "\n".join([f"{title_of(section)}.", "", "Args:", *helps])},
+        kw_only=True,
+    )
+
+
 def _check_names(names: Iterable[str]) -> None:
-    """Refuse an unknown option, and say which was probably meant."""
+    """Reject an unknown option and suggest the nearest valid one."""
     for name in names:
         if name not in OPTION_TYPES:
-            near = get_close_matches(name, [*OPTION_TYPES, *SYNONYMS], n=1)
-            meant = SYNONYMS.get(near[0], near[0]) if near else None
+            near = get_close_matches(name, [*OPTION_TYPES, *ALIASES], n=1)
+            meant = ALIASES.get(near[0], near[0]) if near else None
             remedy = f"did you mean '{meant}'?" if meant else "--help lists all options"
-            raise ConfigError(f"'{name}' is no option; {remedy}")
+            raise ConfigError(f"unknown option '{name}'; {remedy}")
 
 
 def _parse(parse: Callable[[Any], Any], source: Any) -> Any:
-    """Let jsonargparse parse, and say what it found in one line."""
+    """Let jsonargparse parse, and turn its error into one line."""
     try:
         return parse(source)
     except argparse.ArgumentError as error:
         text = str(error)
     except (AttributeError, LookupError, OverflowError):  # PyYAML's own, and float's for a huge int
-        raise ConfigError("a value is no valid YAML or too large a number: mend it") from None
+        raise ConfigError("a value is invalid YAML or too large a number: fix it") from None
     key = re.search(r'key "(\w+)"', text)
     value = re.search(r"(?:Got|Given) value: (.*)", text, re.DOTALL)
     if key and value:
@@ -215,7 +198,7 @@ def _parse(parse: Callable[[Any], Any], source: Any) -> Any:
 
 
 def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse what jsonargparse lets pass: null where no null is meant, and true or 1.0 in place of 1."""
+    """Reject what jsonargparse accepts: null where the type excludes it, and true or 1.0 in place of 1."""
     for key, value in options.items():
         kind = OPTION_TYPES.get(key)
         if kind is not None and value is None and NoneType not in get_args(kind):
@@ -236,7 +219,7 @@ def _misfit(key: str, value: Any) -> str:
 
 
 def _described(kind: Any) -> str:
-    """A type in plain words."""
+    """Describe a type."""
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in get_args(kind))
     if get_origin(kind) in (Union, UnionType):
@@ -249,5 +232,5 @@ def _described(kind: Any) -> str:
     return _WORDS[kind]
 
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
-_PLURALS = {int: "whole numbers", float: "numbers"}
+_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string", NoneType: "null"}
+_PLURALS = {int: "integers", float: "numbers"}

@@ -1,4 +1,4 @@
-"""A YAML file of options: read without leniency, and MindCV's files with their own keys."""
+"""Strict reading of YAML files with options, including MindCV's own keys."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,13 @@ from typing import Any
 
 import yaml
 
-from mindcv.config.checks import ConfigError
+from mindcv.errors import ConfigError
 
-__all__ = ["dump_mapping", "load_mapping", "translate_mindcv"]
+__all__ = ["dump_mapping", "find_recipe", "load_mapping", "translate_mindcv"]
 
-# MindCV's switches for what this version does not do, with the values that mean "off": a file that leaves
+RECIPES = Path(__file__).parents[1] / "recipes"  # a copy of configs/mnasnet in the installed package
+
+# MindCV's switches for features that this version lacks, with the values that mean "off": a file that leaves
 # them off means the same here, and loads.
 MINDCV_OFF: dict[str, tuple[Any, ...]] = {
     "aug_splits": (0,),
@@ -23,20 +25,20 @@ MINDCV_OFF: dict[str, tuple[Any, ...]] = {
     "resume_opt": (False,),
 }
 
-# What only tunes one of these switches says nothing while the switch is off.
+# Keys that only tune one of these features have no effect while it is off.
 MINDCV_TUNES_OFF = {"amp_cast_list"}
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a key given twice and reads 1e-3 as a number."""
+    """PyYAML's safe loader, which rejects a duplicated key and reads 1e-3 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for (key_node, _), key in zip(node.value, keys, strict=True):
             if not isinstance(key, str):
-                raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is no key: keys are names")
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is not a name: fix the key")
             if keys.count(key) > 1:
-                raise ConfigError(f"line {key_node.start_mark.line + 1}: '{key}' is given twice: keep one")
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: '{key}' is duplicated: keep one")
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
@@ -47,7 +49,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 class _StrictDumper(yaml.SafeDumper):
-    """PyYAML's safe dumper, which quotes a text that _StrictLoader would read as a number."""
+    """PyYAML's safe dumper, which quotes a string that _StrictLoader would read as a number."""
 
 
 _StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
@@ -60,6 +62,13 @@ for _yaml in (_StrictLoader, _StrictDumper):
     )
 
 
+def find_recipe(path: str) -> str:
+    """Return the path of a YAML file: an existing file, or a recipe of this package by its name."""
+    recipe = RECIPES / path
+    shipped = Path(path).name == path and not Path(path).exists() and recipe.is_file()
+    return str(recipe) if shipped else path
+
+
 def load_mapping(path: str) -> dict[str, Any]:
     """Read a YAML file that holds one flat mapping.
 
@@ -70,8 +79,8 @@ def load_mapping(path: str) -> dict[str, Any]:
         The mapping, in the order of the file.
 
     Raises:
-        ConfigError: If the file is missing, unreadable, empty, no valid YAML, no mapping, or gives a key
-            twice. The message does not name the file: the caller does.
+        ConfigError: If the file is missing, unreadable, empty, invalid YAML, not a mapping, or duplicates a
+            key. The message does not name the file: the caller does.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -80,26 +89,28 @@ def load_mapping(path: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}): give a readable YAML file after -c") from None
     except UnicodeDecodeError:
-        raise ConfigError("is no UTF-8 text: give a YAML file after -c") from None
+        raise ConfigError("is not UTF-8 text: give a YAML file after -c") from None
     try:
         mapping = yaml.load(text, Loader=_StrictLoader)
+    except ConfigError:  # a ValueError, but already explained
+        raise
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigError(f"line {line}: no valid YAML ({error.problem}): mend it") from None
+        raise ConfigError(f"line {line}: invalid YAML ({error.problem}): fix it") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"no valid YAML ({reason}): mend it") from None
+        raise ConfigError(f"invalid YAML ({reason}): fix it") from None
     except (AttributeError, LookupError):  # PyYAML's own, where a tag and its value disagree
-        raise ConfigError("no valid YAML (a !!tag does not fit its value): mend it") from None
+        raise ConfigError("invalid YAML (a !!tag does not fit its value): fix it") from None
     if mapping is None:
-        raise ConfigError("holds no option: write at least one 'key: value' line")
+        raise ConfigError("contains no options: write at least one 'key: value' line")
     if not isinstance(mapping, dict):
-        raise ConfigError("is no mapping: write 'key: value' lines")
+        raise ConfigError("is not a mapping: write 'key: value' lines")
     return mapping
 
 
 def dump_mapping(mapping: Mapping[str, Any]) -> str:
-    """Write a mapping as YAML that `load_mapping` reads back equal, in the mapping's order."""
+    """Return a mapping as YAML that `load_mapping` reads back equal, in the mapping's order."""
     return yaml.dump(dict(mapping), Dumper=_StrictDumper, sort_keys=False)
 
 
@@ -113,7 +124,7 @@ def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
         The same options by this project's keys.
 
     Raises:
-        ConfigError: If the file switches on what this version does not do.
+        ConfigError: If the file switches on a feature that this version lacks.
     """
     options = {}
     for key, value in mapping.items():
@@ -131,13 +142,13 @@ def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weight_decay_filter(options: Mapping[str, Any]) -> str:
-    spared = options["filter_bias_and_bn"]
-    if not isinstance(spared, bool):
-        raise ConfigError(f"filter_bias_and_bn={spared} is neither true nor false: use weight_decay_filter")
-    value = "norm_and_bias" if spared else "disable"
+    excluded = options["filter_bias_and_bn"]
+    if not isinstance(excluded, bool):
+        raise ConfigError(f"filter_bias_and_bn={excluded} is neither true nor false: use weight_decay_filter")
+    value = "norm_and_bias" if excluded else "disable"
     if options.get("weight_decay_filter", value) != value:
         raise ConfigError(
-            f"filter_bias_and_bn={spared} contradicts weight_decay_filter={options['weight_decay_filter']}: "
-            "keep the latter"
+            f"filter_bias_and_bn={excluded} contradicts "
+            f"weight_decay_filter={options['weight_decay_filter']}: keep the latter"
         )
     return value

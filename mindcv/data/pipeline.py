@@ -3,10 +3,11 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from mindcv.choices import BadImagePolicy
 from mindcv.data.loader import make_batches, seed_operators
 from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import with_teacher
@@ -88,7 +89,7 @@ class Pipeline:
     accumulation: int = 1
     teacher: Callable[[np.ndarray], np.ndarray] | None = None
     python_multiprocessing: bool = False
-    on_bad_image: Literal["fail", "skip", "replace"] = "fail"
+    on_bad_image: BadImagePolicy = "fail"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mindspore import Parameter, Tensor, nn
 
+from mindcv.choices import SavePolicy
 from mindcv.engine.run_position import Progress
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import OPTIMIZER, STEP, write_checkpoint
@@ -79,7 +80,7 @@ class CheckpointManager:
         metadata: Mapping[str, Any],
         *,
         interval: int = 1,
-        policy: Literal["latest_k", "top_k"] = "latest_k",
+        policy: SavePolicy = "latest_k",
         keep: int = 10,
     ) -> None:
         self.folder = Path(folder)

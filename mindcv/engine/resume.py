@@ -1,7 +1,7 @@
 """Going on with a run: find its newest state, and put it back into network, optimizer and step."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,6 @@ from mindcv.files.checkpoint_file import Checkpoint, read_checkpoint
 __all__ = ["check_steps", "different_options", "find_state", "read_state", "restore_state"]
 
 logger = logging.getLogger(__name__)
-
-# Options that may change without changing what is computed.
-FREE = {"resume", "log_interval", "ckpt_save_interval", "ckpt_save_steps", "ckpt_save_minutes"}
 
 
 def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
@@ -93,7 +90,15 @@ def check_steps(path: Path, then: int, now: int) -> None:
         )
 
 
-def different_options(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The options that a run had otherwise when it was saved, as one text; empty if there are none."""
-    changed = [key for key in now if key not in FREE and then.get(key, now[key]) != now[key]]
+def different_options(
+    then: Mapping[str, Any], now: Mapping[str, Any], *, ignored: Collection[str] = ()
+) -> str:
+    """Return the options whose values differ from those of the saved run, as one text; empty if none do.
+
+    Args:
+        then: Options of the saved run.
+        now: Options of this run.
+        ignored: Options that may differ, because they do not change what is computed.
+    """
+    changed = [key for key in now if key not in ignored and then.get(key, now[key]) != now[key]]
     return ", ".join(f"{key}={now[key]} (was {then[key]})" for key in changed)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from mindcv.choices import ExportFormat
 from mindcv.errors import UserError
 from mindcv.export.checked_output import check_output
 from mindcv.export.onnx_file import OPSET, check_opset, require_onnx
@@ -31,7 +31,7 @@ class ExportRequest:
             package is missing.
     """
 
-    format: Literal["onnx", "mindir"]
+    format: ExportFormat
     output: str
     opset: int | None = None
     uint8_input: bool = False

@@ -8,14 +8,15 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, get_args
 
+from mindcv.choices import PredictionFormat
 from mindcv.errors import UserError
 from mindcv.inference.classifier import Prediction
 
 __all__ = ["FORMATS", "PredictionWriter", "open_writer"]
 
-FORMATS = ("table", "csv", "jsonl")
+FORMATS: tuple[PredictionFormat, ...] = get_args(PredictionFormat)
 COLUMNS = ("file", "rank", "index", "class", "probability")
 WIDEST = 60  # columns of a terminal that a file's name may take before it gets a line of its own
 

@@ -1,12 +1,12 @@
 """The parts MnasNet is made of."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from mindspore import Tensor, communication, nn, ops
 from mindspore.common.initializer import Normal
 
+from mindcv.choices import Padding
 from mindcv.models.dropout import DropPath
 
 __all__ = [
@@ -18,8 +18,6 @@ __all__ = [
     "conv_norm",
     "make_divisible",
 ]
-
-Padding = Literal["symmetric", "same"]
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:

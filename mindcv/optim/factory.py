@@ -1,10 +1,11 @@
 """Create an optimizer by name."""
 
 from math import inf
-from typing import Any
+from typing import Any, get_args
 
 from mindspore import nn
 
+from mindcv.choices import NESTEROV, Optimizer
 from mindcv.errors import UserError, did_you_mean
 from mindcv.optim.adagrad import Adagrad
 from mindcv.optim.adam import Adam, AdamW
@@ -12,14 +13,15 @@ from mindcv.optim.groups import Parameters, Rate, parameter_groups
 from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
+from mindcv.ranges import AT_LEAST_ZERO, EPSILON, LAYER_DECAY, MOMENTUM, Range
 
 __all__ = ["OPTIMIZERS", "create_optimizer"]
 
-# Each optimizer with the options that only some have.
-OPTIMIZERS: dict[str, tuple[str, ...]] = {
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+
+# The options that only some optimizers have.
+OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("dampening",),
-    "momentum": (),
-    "nesterov": (),
     "rmsprop": ("decay",),
     "adam": ("beta1", "beta2"),
     "adamw": ("beta1", "beta2"),
@@ -29,7 +31,17 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {
     "nadam": ("beta1", "beta2", "momentum_decay"),
 }
 
-NESTEROV = ("sgd", "momentum", "nesterov", "adam", "nadam")
+BETA = Range(1e-9, 0.9999999, "give a weight above 0 and below 1")
+RANGES = {
+    "loss_scale": Range(1e-9, inf, "give a positive factor"),
+    "eps": EPSILON,
+    "momentum": MOMENTUM,
+    "decay": MOMENTUM,
+    "beta1": BETA,
+    "beta2": BETA,
+    "layer_decay": LAYER_DECAY,
+    "dampening": Range(0.0, 1.0, "give a fraction from 0 to 1"),
+}
 
 
 def create_optimizer(
@@ -136,28 +148,16 @@ def create_optimizer(
 
 def _check_options(opt: str, options: dict[str, float]) -> None:
     for key in options:
-        if key not in OPTIMIZERS[opt]:
-            hint = did_you_mean(key, OPTIMIZERS[opt])
+        if key not in OWN_OPTIONS.get(opt, ()):
+            hint = did_you_mean(key, OWN_OPTIONS.get(opt, ()))
             raise UserError(f"opt '{opt}' has no option '{key}'{hint or ': leave it out'}")
     _check_numbers(**options)
 
 
 def _check_numbers(**values: float | None) -> None:
-    """Refuse what lies outside of the option's range, and what is not a number."""
-    ranges = {
-        "loss_scale": (1e-9, inf, "give a positive factor"),
-        "eps": (1e-30, 1.0, "give a small positive number"),
-        "momentum": (0.0, 0.99999, "give a weight from 0 to below 1"),
-        "decay": (0.0, 0.99999, "give a weight from 0 to below 1"),
-        "beta1": (1e-9, 0.9999999, "give a weight above 0 and below 1"),
-        "beta2": (1e-9, 0.9999999, "give a weight above 0 and below 1"),
-        "layer_decay": (1e-9, 1.0, "give a factor above 0 and up to 1"),
-        "dampening": (0.0, 1.0, "give a part from 0 to 1"),
-    }
+    """Check each value against the range of its option."""
     for key, value in values.items():
-        low, high, remedy = ranges.get(key, (0.0, inf, "give 0 or more"))
-        if value is not None and not (low <= value <= high and value < inf):
-            raise UserError(f"{key}={value} is out of range: {remedy}")
+        RANGES.get(key, AT_LEAST_ZERO).check(**{key: value})
 
 
 def _check_nesterov(opt: str, momentum: float, options: dict[str, float]) -> None:

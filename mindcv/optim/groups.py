@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from mindspore import Parameter, mint, nn
 
+from mindcv.choices import WeightDecayFilter
 from mindcv.errors import UserError, did_you_mean
 from mindcv.optim.base import LrTable, ScaledRate
 
@@ -15,7 +16,7 @@ __all__ = ["WEIGHT_DECAY_FILTERS", "Parameters", "Rate", "parameter_groups"]
 Parameters = nn.Cell | Iterable[Parameter] | Iterable[dict[str, Any]]
 Rate = float | Sequence[float] | nn.Cell
 
-WEIGHT_DECAY_FILTERS = ("disable", "auto", "norm_and_bias")
+WEIGHT_DECAY_FILTERS: tuple[WeightDecayFilter, ...] = get_args(WeightDecayFilter)
 
 GROUP_KEYS = ("params", "lr", "weight_decay", "grad_centralization")
 

@@ -5,25 +5,27 @@
     python -m tools.average_checkpoints --output avg.ckpt --folder ckpt --best 5
 
 `validate.py --ckpt_path avg.ckpt` scores the result, and `create_model(checkpoint_path=...)` loads it. It
-holds no optimizer's state: no training goes on from it.
+has no optimizer state, so a training cannot resume from it.
 """
 
 import argparse
 from pathlib import Path
 
-from mindcv.engine import average_checkpoints, select_checkpoints
+from mindcv.config.command_line import ProgramParser
 from mindcv.errors import UserError
-from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.runtime.program import run_program
 
 
 def average(options: argparse.Namespace) -> None:
-    """Average the files that the options name, and say which they were."""
+    """Average the checkpoints that the options select, and print which they were."""
     output, paths = Path(options.output), [Path(path) for path in options.checkpoints]
     if bool(paths) == bool(options.folder):
-        raise UserError("what to average is not clear: give checkpoints, or --folder with --last or --best")
+        raise UserError("it is unclear what to average: give checkpoints, or --folder with --last or --best")
     if output.suffix != ".ckpt":
         raise UserError(f"--output {output}: a MindSpore checkpoint ends in .ckpt: give such a name")
+    from mindcv.engine import average_checkpoints, select_checkpoints
+    from mindcv.files.checkpoint_file import write_checkpoint
+
     if options.folder:
         paths = select_checkpoints(options.folder, last=options.last, best=options.best)
     elif options.last is not None or options.best is not None:
@@ -36,23 +38,20 @@ def average(options: argparse.Namespace) -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    """Parse the command line."""
+    parser = ProgramParser(__doc__)
     parser.add_argument("checkpoints", nargs="*", metavar="FILE", help="checkpoints to average")
     parser.add_argument("--output", required=True, metavar="FILE", help="the checkpoint to write")
     parser.add_argument("--folder", metavar="DIR", help="average checkpoints of this folder instead")
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--last", type=int, metavar="K", help="of the folder, the K latest epochs")
-    chosen.add_argument("--best", type=int, metavar="K", help="of the folder, the K best by top-1")
+    chosen.add_argument("--last", type=int, metavar="K", help="the K latest epochs of the folder")
+    chosen.add_argument("--best", type=int, metavar="K", help="the K best of the folder by top-1")
     return parser.parse_args()
 
 
 def main() -> None:
     """Run the program with this process's command line."""
-    options = parse_options()
-    run_program(lambda: average(options))
+    run_program(lambda: average(parse_options()))
 
 
 if __name__ == "__main__":

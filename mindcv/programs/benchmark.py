@@ -1,8 +1,7 @@
-"""Measure the family and write its table: `python benchmark.py --models mnasnet_075 mnasnet_100`.
+"""Benchmark models and write a table: `python -m tools.benchmark --models mnasnet_075 mnasnet_100`.
 
-For each network: parameters, multiplications, training images/s and seconds an epoch, inference in ms, in
-graph and in PyNative mode. Each runs in a process of its own, because MindSpore keeps what the first one has
-set up.
+For each model: parameters, MACs, training images/s and seconds per epoch, inference in ms, in graph and in
+PyNative mode. Each runs in a process of its own, because MindSpore keeps settings of the first one.
 """
 
 import argparse
@@ -12,11 +11,12 @@ import sys
 from dataclasses import asdict
 from datetime import date
 from itertools import repeat
+from typing import get_args
 
-from mindcv import build
-from mindcv.config import Config, ConfigError, refuse
-from mindcv.config.command_line import count
-from mindcv.engine.step_timing import time_steps
+from mindcv.choices import AmpLevel, Device
+from mindcv.config import Config
+from mindcv.config.benchmark_recipe import benchmark_config
+from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.report.benchmark_table import (
     MODES,
     Environment,
@@ -32,7 +32,9 @@ RESULT = "measured:"
 
 
 def benchmark(options: argparse.Namespace) -> None:
-    """Measure every network in every mode, and write the table."""
+    """Measure every model in every mode, and write the table."""
+    from mindcv import build
+
     costs = {model: build.count_costs(config_for(options, model)) for model in options.models}
     results, device = [], ""
     for model, (parameters, macs) in costs.items():
@@ -57,7 +59,7 @@ def benchmark(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace, model: str, mode: str) -> tuple[str, Measurement]:
-    """Measure one network in one mode in a process of its own; return the device, too."""
+    """Measure one model in one mode in a process of its own; return the device, too."""
     names = ("batch_size", "image_size", "amp_level", "repeats", "device_target")
     given = [f"--{name}={getattr(options, name)}" for name in names]
     command = [
@@ -76,7 +78,10 @@ def run(options: argparse.Namespace, model: str, mode: str) -> tuple[str, Measur
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Be such a process."""
+    """Measure in this process, and print the times for the process that started it."""
+    from mindcv import build
+    from mindcv.engine.step_timing import time_steps
+
     config = config_for(options, options.models[0], mode=MODES[options.measure])
     runtime, repeats = build.start_runtime(config), options.repeats
     batch = build.build_synthetic_batch(config)
@@ -94,8 +99,8 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def config_for(options: argparse.Namespace, model: str, mode: int = 0) -> Config:
-    """The options of train.py that are measured."""
-    return build.benchmark_config(
+    """Return the options of the training that is measured."""
+    return benchmark_config(
         model=model,
         mode=mode,
         device_target=options.device_target,
@@ -107,31 +112,44 @@ def config_for(options: argparse.Namespace, model: str, mode: int = 0) -> Config
 
 
 def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    """Parse the command line.
+
+    Raises:
+        ConfigError: If an option is unknown or a value invalid.
+    """
+    parser = ProgramParser(__doc__)
     parser.add_argument("--models", nargs="+", default=FAMILY, metavar="MODEL", help="registered models")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=[*MODES], help="by default both")
-    parser.add_argument("--batch_size", type=count, default=32, help="images of a step")
-    parser.add_argument("--image_size", type=count, default=224, help="height and width in pixels")
-    parser.add_argument("--images", type=count, default=1281167, help="of an epoch; ImageNet has 1281167")
-    parser.add_argument("--amp_level", choices=("O0", "O1", "O2", "O3"), default="O0", help="precision")
-    parser.add_argument("--repeats", type=count, default=7, help="measured steps; two come before them")
-    parser.add_argument("--device_target", choices=("auto", "CPU", "GPU", "Ascend"), default="auto")
-    parser.add_argument("--output", default="results", metavar="DIR", help="receives results.md, .csv, .json")
+    parser.add_argument("--batch_size", type=positive_int, default=32, help="images per step")
+    parser.add_argument("--image_size", type=positive_int, default=224, help="height and width in pixels")
+    parser.add_argument(
+        "--images", type=positive_int, default=1281167, help="images per epoch; ImageNet has 1281167"
+    )
+    parser.add_argument("--amp_level", choices=get_args(AmpLevel), default="O0", help="precision")
+    parser.add_argument(
+        "--repeats", type=positive_int, default=7, help="measured steps, after two warm-up steps"
+    )
+    parser.add_argument("--device_target", choices=get_args(Device), default="auto")
+    parser.add_argument(
+        "--output", default="results", metavar="DIR", help="folder for results.md, .csv, .json"
+    )
     parser.add_argument("--measure", choices=MODES, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    config_for(options, options.models[0])
+    return options
+
+
+def run_options(options: argparse.Namespace) -> None:
+    """Run the benchmark, or one of its measurements."""
+    if options.measure:
+        measure(options)
+    else:
+        benchmark(options)
 
 
 def main() -> None:
     """Run the program with this process's command line."""
-    options = parse_options()
-    try:
-        config_for(options, options.models[0])
-    except ConfigError as error:
-        refuse(str(error))
-    run_program(lambda: measure(options) if options.measure else benchmark(options))
+    run_program(lambda: run_options(parse_options()))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,27 @@
-"""Export a finished network as an ONNX or a MindIR file, checked against the network on the spot.
+"""Export a finished network as an ONNX or a MindIR file, and check the file against the network.
 
     python export.py --ckpt_path ckpt/mnasnet_075_best.ckpt --format onnx --output mnasnet.onnx
 
-Options that the checkpoint keeps of its training are used; all options of train.py can be given besides.
+The options stored in the checkpoint are used; all options of train.py can be given too.
 """
 
 import argparse
+from typing import TYPE_CHECKING, get_args
 
-from mindcv import build
-from mindcv.config import Config
-from mindcv.export import (
-    ExportRequest,
-    expect,
-    export_mindir,
-    export_onnx,
-    measure,
-    quantize_onnx,
-    table,
-    write_report,
-)
+from mindcv.choices import ExportFormat
+from mindcv.config import Config, given_option
+from mindcv.config.command_line import ProgramParser
 from mindcv.runtime.program import run_program
 
+if TYPE_CHECKING:
+    from mindcv.export import ExportRequest
 
-def export(config: Config, classes: list[str], request: ExportRequest) -> None:
-    """Write the file, say how near its logits are to the network's, and quantise it if that is asked for."""
+
+def export(config: Config, classes: list[str], request: "ExportRequest") -> None:
+    """Write the file, print how near its logits are to the network's, and quantize it if requested."""
+    from mindcv import build
+    from mindcv.export import expect, export_mindir, export_onnx, measure, quantize_onnx, table, write_report
+
     runtime = build.start_runtime(config)
     network = build.build_exported_network(config, classes, runtime)
     images = build.build_image_format(config, uint8_input=request.uint8_input)
@@ -42,32 +40,41 @@ def export(config: Config, classes: list[str], request: ExportRequest) -> None:
         results = measure([path, request.int8_path], images, scored)
         print(table(results, images.size))
         if request.report is not None:
-            facts = {"model": config.model.model, "size": images.size, "calibration": request.calibration}
-            write_report(request.report, results, **facts)
+            model = config.model.model_name
+            write_report(
+                request.report, results, model=model, size=images.size, calibration=request.calibration
+            )
 
 
-def parse_options() -> tuple[Config, list[str], argparse.Namespace]:
-    """Read this program's own options, and leave the others to those of train.py."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--format", choices=("onnx", "mindir"), required=True, help="kind of file")
+def parse_options() -> tuple[argparse.Namespace, list[str]]:
+    """Parse this program's own options; the rest are options of train.py."""
+    parser = ProgramParser(__doc__)
+    parser.add_argument("--format", choices=get_args(ExportFormat), required=True, help="kind of file")
     parser.add_argument("--output", required=True, help="file to write")
     parser.add_argument("--opset", type=int, help="version of ONNX's operators, 13 to 21; by default 20")
     parser.add_argument(
-        "--uint8_input", action="store_true", help="take raw uint8 images, and normalise inside"
+        "--uint8_input", action="store_true", help="take raw uint8 images, and normalize inside"
     )
-    parser.add_argument("--quantize", action="store_true", help="write an INT8 version, *_int8.onnx, too")
-    parser.add_argument("--calibration_images", type=int, help="for its ranges; by default 128")
+    parser.add_argument("--quantize", action="store_true", help="also write an INT8 version, *_int8.onnx")
+    parser.add_argument("--calibration_images", type=int, help="images for its calibration; by default 128")
     parser.add_argument("--report", help="JSON file for accuracy, size and latency of both versions")
-    options, others = parser.parse_known_args()
-    return *build.parse_stored_args(others), options
+    options, argv = parser.parse_known_args()
+    given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported
+    return options, argv
+
+
+def run(options: argparse.Namespace, argv: list[str]) -> None:
+    """Export with this program's own options and those of train.py."""
+    from mindcv.build import load_stored_config
+    from mindcv.export import ExportRequest
+
+    config, classes = load_stored_config(argv)
+    export(config, classes, ExportRequest(**vars(options)))
 
 
 def main() -> None:
     """Run the program with this process's command line."""
-    config, classes, options = parse_options()
-    run_program(lambda: export(config, classes, ExportRequest(**vars(options))))
+    run_program(lambda: run(*parse_options()))
 
 
 if __name__ == "__main__":

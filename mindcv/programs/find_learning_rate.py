@@ -1,28 +1,34 @@
-"""Find a learning rate for a recipe: train a little with a rising one, and see where the loss falls fastest.
+"""Find a learning rate for a recipe: train briefly with a rising one, and see where the loss falls fastest.
 
     python -m tools.find_learning_rate -c configs/mnasnet/mnasnet0.75_gpu.yaml --data_dir /path/to/imagenet
 
-It takes every option of train.py and three of its own. Table and plot end up in `ckpt_save_dir`; nothing
-that was trained is kept. All rates are values of the option `lr`, which `lr_scale` still multiplies.
+It has all options of train.py and three of its own. Table and plot are written to `ckpt_save_dir`; the
+trained weights are discarded. All rates are values of the option `lr`, which `lr_scale` still multiplies.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mindcv import build
-from mindcv.config import Config, parse_args
-from mindcv.engine.checkpoint import prepare_folder
-from mindcv.engine.lr_finder import RangeTest, exponential_rates, run_range_test
+from mindcv.config import Config, load_config
+from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.errors import UserError
 from mindcv.runtime.program import run_program
 
+if TYPE_CHECKING:
+    from mindcv.engine.lr_finder import RangeTest
+
 
 def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
-    """Run the range test that the options describe, and report it."""
+    """Run a range test, and report it."""
+    import numpy as np
+
+    from mindcv import build
+    from mindcv.engine.checkpoint import prepare_folder
+    from mindcv.engine.lr_finder import exponential_rates, run_range_test
+
     rates = exponential_rates(options.lowest_lr, options.highest_lr, options.steps)
-    runtime, folder = build.start_runtime(config), Path(config.checkpoint.ckpt_save_dir)
+    runtime, folder = build.start_runtime(config), Path(config.checkpoint.folder)
     if runtime.is_main:
         prepare_folder(folder)
     data = build.build_training_data(config, runtime)
@@ -42,10 +48,10 @@ def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
         report(test, folder, options.lowest_lr)
 
 
-def report(test: RangeTest, folder: Path, lowest_lr: float) -> None:
-    """Write table and plot, and print what follows from them."""
+def report(test: "RangeTest", folder: Path, lowest_lr: float) -> None:
+    """Write table and plot, and print the suggested learning rate."""
     if not test.losses:
-        raise UserError(f"the loss is no finite number at lowest_lr={lowest_lr:g} already: check the recipe")
+        raise UserError(f"the loss is NaN or infinite at lowest_lr={lowest_lr:g} already: check the recipe")
     table, plot = test.write(folder)
     if test.suggestion is None:
         raise UserError(
@@ -57,21 +63,18 @@ def report(test: RangeTest, folder: Path, lowest_lr: float) -> None:
 
 
 def parse_options() -> tuple[Config, argparse.Namespace]:
-    """Read this program's own options, and leave the others to those of train.py."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    """Parse this program's own options and those of train.py."""
+    parser = ProgramParser(__doc__)
     parser.add_argument("--lowest_lr", type=float, default=1e-6, help="learning rate of the first step")
     parser.add_argument("--highest_lr", type=float, default=10.0, help="learning rate of the last step")
-    parser.add_argument("--steps", type=int, default=100, help="steps, fewer where the loss explodes")
+    parser.add_argument("--steps", type=positive_int, default=100, help="steps; fewer if the loss explodes")
     options, others = parser.parse_known_args()
-    return parse_args(others), options
+    return load_config(others), options
 
 
 def main() -> None:
     """Run the program with this process's command line."""
-    config, options = parse_options()
-    run_program(lambda: find_learning_rate(config, options))
+    run_program(lambda: find_learning_rate(*parse_options()))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,34 @@
 """Classify images: `python infer.py PHOTO FOLDER 'holiday/*.jpg' --ckpt_path ckpt/mnasnet_100_best.ckpt`.
 
-The network and the images' transform are those of the checkpoint's own training; it may be an ONNX file of
-export.py. Besides the options below it takes those of train.py, such as -c and --batch_size.
+The network and the transform of the images are those of the checkpoint's own training; the checkpoint may be
+an ONNX file written by export.py. All options of train.py can be given too, such as -c and --batch_size.
 """
 
 import argparse
 import sys
+from typing import get_args
 
-from tqdm import tqdm
-
-from mindcv import build
-from mindcv.config import Config
-from mindcv.config.command_line import positional_args
+from mindcv.choices import PredictionFormat
+from mindcv.config import given_option
+from mindcv.config.command_line import ProgramParser, positional_args
 from mindcv.errors import UserError
-from mindcv.inference import FORMATS, even_batch_size, open_writer
 from mindcv.runtime.program import run_program
 
 
-def infer(config: Config, classes: list[str], names: list[str], options: argparse.Namespace) -> None:
-    """Write what the network sees in each image, and end with status 1 if some cannot be read."""
-    if not names:
-        raise UserError("there is nothing to classify: give images, folders or patterns")
+def infer(names: list[str], options: argparse.Namespace, argv: list[str]) -> None:
+    """Write the classes of each image, and end with status 1 if some images cannot be read.
+
+    Args:
+        names: Files, folders and patterns.
+        options: This program's own options.
+        argv: The options of train.py.
+    """
+    from tqdm import tqdm
+
+    from mindcv import build
+    from mindcv.inference import even_batch_size, open_writer
+
+    config, classes = build.load_stored_config(argv)
     images = build.build_images(config, names)
     classifier = build.build_classifier(config, classes, build.start_runtime(config))
     predictions = classifier.predict(
@@ -32,7 +40,7 @@ def infer(config: Config, classes: list[str], names: list[str], options: argpars
     bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
     with open_writer(options.format, options.output, images.paths) as writer, bar:
         for prediction in predictions:
-            with tqdm.external_write_mode():  # the bar makes way for a line on the same terminal
+            with tqdm.external_write_mode():  # the bar makes room for a line on the same terminal
                 if prediction.problem:
                     unreadable += 1
                     print(prediction.problem, file=sys.stderr)
@@ -43,27 +51,28 @@ def infer(config: Config, classes: list[str], names: list[str], options: argpars
         raise SystemExit(1)
 
 
-def parse_options() -> tuple[Config, list[str], list[str], argparse.Namespace]:
-    """Read this program's own options and the images' names, and leave the others to those of train.py."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def parse_options() -> tuple[list[str], argparse.Namespace, list[str]]:
+    """Parse the images' names and this program's own options; the rest are options of train.py."""
+    parser = ProgramParser(
+        __doc__,
         usage="%(prog)s PHOTO_OR_FOLDER_OR_PATTERN ... --ckpt_path FILE [-c YAML] [--option value ...]",
     )
-    parser.add_argument("--topk", type=int, help="classes of an image; by default 5, or all of fewer")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="by default table")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument("--topk", type=int, help="classes per image; by default 5, or all if there are fewer")
+    parser.add_argument(
+        "--format", choices=get_args(PredictionFormat), default="table", help="by default table"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write to this file instead of standard output")
     options, others = parser.parse_known_args()
-    names, others = positional_args(others)
-    config, classes = build.parse_stored_args(others)
-    return config, classes, names, options
+    names, argv = positional_args(others)
+    given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported
+    if not names:
+        raise UserError("there is nothing to classify: give images, folders or patterns")
+    return names, options, argv
 
 
 def main() -> None:
     """Run the program with this process's command line."""
-    config, classes, names, options = parse_options()
-    run_program(lambda: infer(config, classes, names, options))
+    run_program(lambda: infer(*parse_options()))
 
 
 if __name__ == "__main__":

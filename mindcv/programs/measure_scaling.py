@@ -1,9 +1,9 @@
-"""Images per second of one and of two ranks, a core each, and how much of the second one is gained.
+"""Measure the images per second of one and of two ranks, one core each, and the scaling efficiency.
 
     python -m tools.measure_scaling --model mnasnet_100 --batch_size 32 --image_size 224
 
-On synthetic images and on real ones: by default scikit-learn's digits. The ratio is what
-counts; both runs take turns, so that a drifting machine disturbs both alike.
+It uses synthetic images and real ones, by default scikit-learn's digits. The runs with one and two ranks
+alternate, so that a drift of the machine's speed affects both alike.
 """
 
 import argparse
@@ -16,36 +16,48 @@ from itertools import count as numbers
 from itertools import repeat
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from mindcv import build
+from mindcv.choices import Dataset
 from mindcv.config import Config
-from mindcv.config.command_line import count
-from mindcv.engine.step_timing import time_steps
+from mindcv.config.benchmark_recipe import benchmark_config
+from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.runtime.program import run_program
-from mindcv.runtime.session import Runtime
+
+if TYPE_CHECKING:
+    from mindcv.runtime.session import Runtime
 
 RANKS = (1, 2)
 RESULT = "images/s:"
 
 
-def measure_scaling() -> None:
-    """Measure both numbers of ranks in turn and print the efficiency."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse_options() -> argparse.Namespace:
+    """Parse the command line.
+
+    Raises:
+        ConfigError: If an option is unknown or a value invalid.
+    """
+    parser = ProgramParser(__doc__)
     parser.add_argument("--model", default="mnasnet_100", help="a registered model")
-    parser.add_argument("--batch_size", type=count, default=32, help="images of a step on one rank")
-    parser.add_argument("--image_size", type=count, default=224, help="height and width in pixels")
+    parser.add_argument("--batch_size", type=positive_int, default=32, help="images per step and rank")
+    parser.add_argument("--image_size", type=positive_int, default=224, help="height and width in pixels")
     parser.add_argument(
-        "--steps", type=count, default=5, help="measured steps of a run; two more come before them"
+        "--steps", type=positive_int, default=5, help="measured steps of a run, after two warm-up steps"
     )
-    parser.add_argument("--repeats", type=count, default=3, help="runs of each kind, in turn")
+    parser.add_argument("--repeats", type=positive_int, default=3, help="runs of each kind")
     parser.add_argument("--mode", type=int, choices=(0, 1), default=0, help="0 graph, 1 PyNative")
-    parser.add_argument("--data_dir", help="folder of the real images; without it a temporary one")
-    parser.add_argument("--dataset", default="digits", help="kind of dataset in data_dir")
+    parser.add_argument("--data_dir", help="folder of the real images; by default a temporary one")
+    parser.add_argument(
+        "--dataset", choices=get_args(Dataset), default="digits", help="kind of dataset in data_dir"
+    )
     parser.add_argument("--input", choices=("synthetic", "real"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    config_for(options)
+    return options
+
+
+def measure_scaling(options: argparse.Namespace) -> None:
+    """Measure both numbers of ranks in turn and print the efficiency."""
     if options.input:
         measure(options)
         return
@@ -71,7 +83,7 @@ def report(options: argparse.Namespace, kind: str) -> None:
 
 
 def run(ranks: int, arguments: list[str]) -> float:
-    """Start the ranks, each bound to a core of its own, and read rank 0's result."""
+    """Start the ranks, each bound to its own core, and read the result of rank 0."""
     mpirun = Path(sys.executable).parent / "mpirun"
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     launcher = [str(mpirun), *root, "-n", str(ranks), "--bind-to", "core"]
@@ -82,18 +94,11 @@ def run(ranks: int, arguments: list[str]) -> float:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Be one rank: take steps, and let rank 0 print the images per second of all ranks."""
-    given = {} if options.input == "synthetic" else {"dataset": options.dataset, "data_dir": options.data_dir}
-    config = build.benchmark_config(
-        model=options.model,
-        batch_size=options.batch_size,
-        image_resize=options.image_size,
-        mode=options.mode,
-        device_target="CPU",
-        distribute=True,
-        num_parallel_workers=1,
-        **given,
-    )
+    """Run as one rank: take steps; rank 0 prints the images per second of all ranks."""
+    from mindcv import build
+    from mindcv.engine.step_timing import time_steps
+
+    config = config_for(options)
     runtime = build.start_runtime(config)
     step = build.build_timed_step(config, runtime, options.steps + 2)
     synthetic = options.input == "synthetic"
@@ -103,8 +108,25 @@ def measure(options: argparse.Namespace) -> None:
         print(RESULT, runtime.world_size * options.batch_size / seconds, flush=True)
 
 
-def real_batches(config: Config, runtime: Runtime) -> Iterator[tuple[Any, ...]]:
-    """Augmented images from the disk, epoch after epoch."""
+def config_for(options: argparse.Namespace) -> Config:
+    """Return the options of the training that is measured."""
+    real = {"dataset": options.dataset, "data_dir": options.data_dir} if options.input == "real" else {}
+    return benchmark_config(
+        model=options.model,
+        batch_size=options.batch_size,
+        image_resize=options.image_size,
+        mode=options.mode,
+        device_target="CPU",
+        distribute=True,
+        num_parallel_workers=1,
+        **real,
+    )
+
+
+def real_batches(config: Config, runtime: "Runtime") -> Iterator[tuple[Any, ...]]:
+    """Yield augmented images from the disk, epoch after epoch."""
+    from mindcv import build
+
     data = build.build_training_data(config, runtime)
     for epoch in numbers():
         yield from data.epoch(epoch).create_tuple_iterator(num_epochs=1)
@@ -112,7 +134,7 @@ def real_batches(config: Config, runtime: Runtime) -> Iterator[tuple[Any, ...]]:
 
 def main() -> None:
     """Run the program with this process's command line."""
-    run_program(measure_scaling)
+    run_program(lambda: measure_scaling(parse_options()))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Train a network: `python train.py -c configs/mnasnet/mnasnet0.75_gpu.yaml --data_dir /path/to/imagenet`."""
 
-from mindcv import build
-from mindcv.config import Config, parse_args
-from mindcv.engine import Trainer, training_state
-from mindcv.runtime.interrupt import StopRequest
+import sys
+
+from mindcv.config import Config, load_config
 from mindcv.runtime.program import run_program
 
 
 def train(config: Config) -> None:
-    """Train as the options say; checkpoints, table and curve end up in `ckpt_save_dir`."""
+    """Train as the options say; checkpoints, table and curve are written to `ckpt_save_dir`."""
+    from mindcv import build
+    from mindcv.engine import Trainer, training_state
+    from mindcv.runtime.interrupt import StopRequest
+
     runtime = build.start_runtime(config)
     data = build.build_training_data(config, runtime)
     classes = data.source.classes
@@ -27,7 +30,7 @@ def train(config: Config) -> None:
     trainer = Trainer(
         step,
         data,
-        epochs=config.schedule.epoch_size,
+        epochs=config.schedule.num_epochs,
         learning_rates=learning_rates,
         before_validation=build.build_statistics_exchange(config, network, average, runtime),
         validate=validate,
@@ -48,8 +51,7 @@ def train(config: Config) -> None:
 
 def main() -> None:
     """Run the program with this process's command line."""
-    config = parse_args()
-    run_program(lambda: train(config))
+    run_program(lambda: train(load_config(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""Which device to run on, and in which mode."""
+"""Select the device to run on and the execution mode."""
 
 import random
+from typing import get_args
 
 import mindspore as ms
 from mindspore import hal
 
+from mindcv.choices import Device
 from mindcv.errors import UserError, did_you_mean
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = ["seed_everything", "select_device", "supports_sink"]
 
-TARGETS = ("auto", "CPU", "GPU", "Ascend")
+TARGETS: tuple[Device, ...] = get_args(Device)
 
 
 def select_device(target: str, mode: int) -> str:
@@ -45,7 +47,7 @@ def select_device(target: str, mode: int) -> str:
     except RuntimeError:  # a notebook has run operators already, and on which device is settled
         if running != target:
             raise UserError(
-                f"device_target={target} comes too late: MindSpore already runs on {running}; start anew"
+                f"device_target={target} comes too late: MindSpore already runs on {running}; restart it"
             ) from None
     return target
 
@@ -62,6 +64,6 @@ def seed_everything(seed: int) -> None:
 
 
 def _usable(target: str) -> bool:
-    """Ask MindSpore, which logs a page of errors where the answer is no."""
+    """Ask MindSpore, which logs a page of errors if the device is missing."""
     with quiet_logging():
         return hal.is_available(target)

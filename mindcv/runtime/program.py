@@ -1,4 +1,4 @@
-"""The frame of a command-line program: how it ends, alone or as one of several processes."""
+"""How a command-line program ends and reports errors, alone or as one of several processes."""
 
 import os
 import signal
@@ -8,23 +8,25 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from mindcv.errors import Stopped, UserError
-from mindcv.runtime.cluster import leave_cluster
-from mindcv.runtime.launch import detect_launch
+from mindcv.errors import ConfigError, Stopped, UserError
+from mindcv.runtime.launch import Launch, detect_launch
 
-__all__ = ["run_program"]
+__all__ = ["exit_with", "run_program"]
 
-# Ranks often fail for the same reason at the same time. The others wait for rank 0 to say it: when it ends,
-# the launcher ends them too.
+# Ranks often fail for the same reason at the same time. The others wait for rank 0 to report it: when it
+# ends, the launcher ends them too.
 SECONDS_AFTER_RANK_0 = 2
 
 
 def run_program(main: Callable[[], None]) -> NoReturn:
-    """Run a program to its end, and exit.
+    """Run a program from its command line to its end, and exit.
 
     A `UserError` becomes one line on standard error and its own status, usually 2; Ctrl-C or kill becomes
-    status 130, whether the program stops there or has saved its state first. One of several processes leaves
-    at once, without waiting for the others: where one fails, the launcher ends them all.
+    status 130, whether the program stops there or has saved its state first. One of several processes exits
+    at once, without waiting for the others: if one fails, the launcher ends them all.
+
+    Args:
+        main: The program. It parses its command line first, and imports what needs MindSpore after that.
     """
     launch = detect_launch()
     status = 0
@@ -34,27 +36,39 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except UserError as error:
-        status = _report(f"error: {error}", error.status, launch.rank)
+        status = _report_mistake(error, launch)
     except KeyboardInterrupt:
-        status = _report("stopped by Ctrl-C or kill", 130, launch.rank)
+        status = _report("stopped by Ctrl-C or kill", 130, launch)
     except Stopped as stopped:
-        status = _report(str(stopped), 130, launch.rank, speaks=launch.rank == 0)
+        status = _report(str(stopped), 130, launch, by_all=False)
     except Exception:
-        status = _report(traceback.format_exc(), 1, launch.rank)
+        status = _report(traceback.format_exc(), 1, launch)
     if launch.world_size == 1:
         raise SystemExit(status)
     sys.stdout.flush()
     sys.stderr.flush()
     if status == 0:
+        from mindcv.runtime.cluster import leave_cluster  # it imports MindSpore, which parsing has no need of
+
         leave_cluster(launch)
     # An ordinary exit could wait for the other ranks, which may be waiting for this one.
     os._exit(status)
 
 
-def _report(text: str, status: int, rank: int, *, speaks: bool = True) -> int:
-    if rank > 0:
+def exit_with(error: UserError) -> NoReturn:
+    """Report a user's mistake and exit with its status."""
+    raise SystemExit(_report_mistake(error, detect_launch()))
+
+
+def _report_mistake(error: UserError, launch: Launch) -> int:
+    return _report(f"error: {error}", error.status, launch, by_all=not isinstance(error, ConfigError))
+
+
+def _report(text: str, status: int, launch: Launch, *, by_all: bool = True) -> int:
+    """Print a text on standard error, from every rank or only from rank 0, and return the status."""
+    if launch.rank > 0:
         time.sleep(SECONDS_AFTER_RANK_0)
-        text = f"rank {rank}: {text}"
-    if speaks:
+        text = f"rank {launch.rank}: {text}"
+    if by_all or launch.rank == 0:
         print(text, file=sys.stderr)
     return status

@@ -1,20 +1,21 @@
 """Mixed precision: which cells of a network compute in half precision."""
 
-from typing import Literal
+from typing import get_args
 
 import mindspore as ms
 from mindspore import nn
 
+from mindcv.choices import AmpLevel, HalfPrecision
 from mindcv.errors import UserError, did_you_mean
 
 __all__ = ["AMP_LEVELS", "mixed_precision"]
 
-AMP_LEVELS = ("O0", "O1", "O2", "O3", "auto")
+AMP_LEVELS: tuple[AmpLevel, ...] = get_args(AmpLevel)
 TYPES = {"fp16": ms.float16, "bf16": ms.bfloat16}
 
 
 def mixed_precision(
-    network: nn.Cell, level: str, dtype: Literal["fp16", "bf16"] = "fp16", *, device: str = ""
+    network: nn.Cell, level: str, dtype: HalfPrecision = "fp16", *, device: str = ""
 ) -> None:
     """Let parts of a network compute in half precision; its parameters stay float32.
 

@@ -99,9 +99,7 @@ def test_a_damaged_validation_image_is_named_with_and_without_a_training(folder)
     optimizer = build.build_optimizer(config, net, [0.001] * 3)
     validation = build.build_evaluation(config, net, build.build_validation_data(config, ALONE), ALONE)
     trainer = Trainer(
-        build.build_train_step(
-            config, net, build.build_forward(config, net, "ab"), optimizer, None, ALONE
-        ),
+        build.build_train_step(config, net, build.build_forward(config, net, "ab"), optimizer, None, ALONE),
         build.build_training_data(config, ALONE),
         epochs=1,
         learning_rates=[0.001] * 3,

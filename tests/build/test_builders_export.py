@@ -14,8 +14,8 @@ from mindcv.config import Config
 from mindcv.data import create_source
 from mindcv.errors import UserError
 from mindcv.export import ImageFormat
-from mindcv.runtime.session import Runtime
 from mindcv.files.checkpoint_file import write_checkpoint
+from mindcv.runtime.session import Runtime
 from mindcv.version import __version__
 from tests.support.exporting import random_network
 

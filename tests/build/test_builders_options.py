@@ -13,11 +13,18 @@ from onnx import TensorProto, helper, numpy_helper
 from mindcv import build
 from mindcv.config import Config
 from mindcv.data import OnnxTeacher
-from mindcv.step import (AdaptiveClip, ClipByNorm, ClipByValue, NetworkWithTeacher, NetworkWithTeacherLogits, TrainStep,)
 from mindcv.errors import UserError
+from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
 from mindcv.runtime.session import Runtime
-from mindcv.files.checkpoint_file import write_checkpoint
+from mindcv.step import (
+    AdaptiveClip,
+    ClipByNorm,
+    ClipByValue,
+    NetworkWithTeacher,
+    NetworkWithTeacherLogits,
+    TrainStep,
+)
 
 ALONE = Runtime(device="CPU")
 CLASSES = ("apple", "pear", "sky")

@@ -12,13 +12,13 @@ import safetensors.torch
 from mindspore import nn
 
 from mindcv import build
-from mindcv.programs import train
 from mindcv.config import Config
 from mindcv.engine.checkpoint_averaging import average_checkpoints
 from mindcv.errors import Stopped, UserError
-from mindcv.models.weights.conversion import convert_weights
-from mindcv.runtime.session import Runtime
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
+from mindcv.models.weights.conversion import convert_weights
+from mindcv.programs import train
+from mindcv.runtime.session import Runtime
 from tests.support.random_weights import ours, peer
 from tests.support.stopping import StopAt
 

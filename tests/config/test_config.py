@@ -10,12 +10,12 @@ import yaml
 from mindcv.config import (
     OPTION_TYPES,
     SECTIONS,
-    CheckpointConfig,
     Config,
-    OptimizerConfig,
-    ScheduleConfig,
     load_config,
 )
+from mindcv.config.option import options_of
+from mindcv.config.sections.output import CheckpointConfig
+from mindcv.config.sections.training import OptimizerConfig, ScheduleConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,7 +137,7 @@ def test_help_names_every_section_and_every_option_once(capsys):
 
 
 def test_every_option_is_documented_and_belongs_to_one_section():
-    names = [field.name for section in SECTIONS.values() for field in dataclasses.fields(section)]
+    names = [option.name for section in SECTIONS.values() for option in options_of(section)]
     assert sorted(names) == sorted(set(names)) == sorted(OPTION_TYPES)
     for section in SECTIONS.values():
         documented = re.findall(r"^ {8}(\w+): \S", section.__doc__, re.MULTILINE)

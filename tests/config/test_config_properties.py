@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mindcv.config import OPTION_TYPES, ConfigError, load_config
-from mindcv.config.loading import SYNONYMS
+from mindcv.config.loading import ALIASES
 from mindcv.config.yaml_file import MINDCV_OFF, dump_mapping, load_mapping, translate_mindcv
 
 scalars = (
@@ -28,7 +28,7 @@ values = scalars | st.lists(scalars, max_size=3) | st.dictionaries(st.text(max_s
 
 
 keys = (
-    st.sampled_from(sorted(OPTION_TYPES) + sorted(MINDCV_OFF) + sorted(SYNONYMS) + ["filter_bias_and_bn"])
+    st.sampled_from(sorted(OPTION_TYPES) + sorted(MINDCV_OFF) + sorted(ALIASES) + ["filter_bias_and_bn"])
     | st.text(max_size=8)
     | scalars.filter(lambda key: key == key)
 )

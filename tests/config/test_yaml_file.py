@@ -21,31 +21,31 @@ def test_load_mapping_keeps_the_order_of_the_file(recipe):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", "holds no option: write at least one 'key: value' line"),
-        ("# nothing\n", "holds no option: write at least one 'key: value' line"),
-        ("- lr\n- 1", "is no mapping: write 'key: value' lines"),
-        ("lr", "is no mapping: write 'key: value' lines"),
-        (b"lr: \xff", "is no UTF-8 text: give a YAML file after -c"),
-        ("lr: 1\nopt: sgd\nlr: 1\n", "line 1: 'lr' is given twice: keep one"),
-        ('"a\\nb": 1\n"a\\nb": 2', "line 1: 'a b' is given twice: keep one"),
-        ("lr: 1\n2: 3", "line 2: 2 is no key: keys are names"),
-        ("? [1]\n: 2", "line 1: [1] is no key: keys are names"),
-        ("lr: [1", "line 1: no valid YAML (expected ',' or ']', but got '<stream end>'): mend it"),
-        ("lr: 1\n---\nlr: 2", "line 2: no valid YAML (but found another document): mend it"),
+        ("", "contains no options: write at least one 'key: value' line"),
+        ("# nothing\n", "contains no options: write at least one 'key: value' line"),
+        ("- lr\n- 1", "is not a mapping: write 'key: value' lines"),
+        ("lr", "is not a mapping: write 'key: value' lines"),
+        (b"lr: \xff", "is not UTF-8 text: give a YAML file after -c"),
+        ("lr: 1\nopt: sgd\nlr: 1\n", "line 1: 'lr' is duplicated: keep one"),
+        ('"a\\nb": 1\n"a\\nb": 2', "line 1: 'a b' is duplicated: keep one"),
+        ("lr: 1\n2: 3", "line 2: 2 is not a name: fix the key"),
+        ("? [1]\n: 2", "line 1: [1] is not a name: fix the key"),
+        ("lr: [1", "line 1: invalid YAML (expected ',' or ']', but got '<stream end>'): fix it"),
+        ("lr: 1\n---\nlr: 2", "line 2: invalid YAML (but found another document): fix it"),
         (
             "lr: \x07",
-            "no valid YAML (unacceptable character #x0007: special characters are not allowed): mend it",
+            "invalid YAML (unacceptable character #x0007: special characters are not allowed): fix it",
         ),
-        ("lr: 2020-99-99", "no valid YAML (month must be in 1..12): mend it"),
-        ("lr: !!timestamp x", "no valid YAML (a !!tag does not fit its value): mend it"),
-        ("shuffle: !!bool maybe", "no valid YAML (a !!tag does not fit its value): mend it"),
-        ('seed: !!int ""', "no valid YAML (a !!tag does not fit its value): mend it"),
+        ("lr: 2020-99-99", "invalid YAML (month must be in 1..12): fix it"),
+        ("lr: !!timestamp x", "invalid YAML (a !!tag does not fit its value): fix it"),
+        ("shuffle: !!bool maybe", "invalid YAML (a !!tag does not fit its value): fix it"),
+        ('seed: !!int ""', "invalid YAML (a !!tag does not fit its value): fix it"),
         ("seed: 1\nlr: 1" + "0" * 400, "line 2: the number is too large: lower it"),
         ("seed: 0x" + "f" * 5000, "line 1: the number is too large: lower it"),
         (
             "lr: !!python/object:os.system 1",
-            "line 1: no valid YAML (could not determine a constructor for the tag "
-            "'tag:yaml.org,2002:python/object:os.system'): mend it",
+            "line 1: invalid YAML (could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object:os.system'): fix it",
         ),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_file_with_mindcv_switches_loads_when_they_are_off(recipe, message):
         f"{path}: aug_splits=three times is not available: remove the line, or set it to 0"
     )
     said = message("--resume_opt", "true")
-    assert said.startswith("command line: 'resume_opt' is no option; ")
+    assert said.startswith("command line: unknown option 'resume_opt'; ")
 
 
 def test_what_only_tunes_a_mindcv_switch_is_dropped(recipe):

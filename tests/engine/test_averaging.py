@@ -207,8 +207,8 @@ def test_the_tool_writes_an_average_that_create_model_loads(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "what to average is not clear: give checkpoints, or --folder with --last or --best"),
-        ({"checkpoints": ["a.ckpt"], "folder": "ckpt"}, "what to average is not clear: "),
+        ({}, "it is unclear what to average: give checkpoints, or --folder with --last or --best"),
+        ({"checkpoints": ["a.ckpt"], "folder": "ckpt"}, "it is unclear what to average: "),
         ({"checkpoints": ["a.ckpt"], "best": 1}, "--last and --best choose in a folder: "),
         ({"checkpoints": ["a.ckpt"], "output": "avg"}, "--output avg: a MindSpore checkpoint ends in .ckpt"),
         ({"checkpoints": ["avg.ckpt"]}, "--output avg.ckpt is one of the files to average: "),

@@ -14,6 +14,7 @@ import pytest
 from mindspore import Tensor
 
 from mindcv import build
+from mindcv.config.benchmark_recipe import benchmark_config
 from mindcv.engine.step_timing import StepTimes, time_steps
 from mindcv.errors import UserError
 from mindcv.report.benchmark_table import (
@@ -131,7 +132,7 @@ def test_the_first_two_steps_are_not_among_the_measured_ones():
 
 def test_what_is_timed_is_the_recipes_step():
     recipe = build.load_stored_config(["-c", str(ROOT / "configs/mnasnet/mnasnet1.0_gpu.yaml")])[0]
-    config = build.benchmark_config()
+    config = benchmark_config()
     for section in ("optimizer", "gradient", "loss", "ema", "teacher"):
         assert getattr(config, section) == getattr(recipe, section), section
     assert config.precision.loss_scale == recipe.precision.loss_scale

@@ -182,9 +182,9 @@ def test_a_file_that_does_not_say_what_it_is_must_be_told(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--bn_eps", "small"], "small is no positive number: give one such as 1e-3, or keep"),
-        (["--bn_eps", "-1"], "-1 is no positive number: give one such as 1e-3, or keep"),
-        (["--num_classes", "0"], "0 is no count: give a whole number of at least 1"),
+        (["--bn_eps", "small"], "small must be a positive number such as 1e-3, or keep"),
+        (["--bn_eps", "-1"], "-1 must be a positive number such as 1e-3, or keep"),
+        (["--num_classes", "0"], "0 must be a positive integer"),
         (["--layout", "keras"], "invalid choice: 'keras'"),
     ],
 )

@@ -1,119 +1,139 @@
-"""Options of the network, of what it learns from, and of its loss."""
+"""Options of the network, of its teacher, and of its loss."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
-from mindcv.config.checks import ConfigError, check, check_numbers
+from mindcv.choices import LossName, Padding
+from mindcv.config.option import Section, check, option
+from mindcv.errors import ConfigError
+from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO, Range
 
-__all__ = ["LossConfig", "ModelConfig", "TeacherConfig"]
+__all__ = ["DistillationConfig", "FreezingConfig", "LossConfig", "ModelConfig", "TeacherConfig"]
+
+RATE = Range(0, 0.999, "give a rate from 0 to below 1")
+WEIGHT = Range(0, 1, "give a weight from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Section):
     """Model.
 
     Args:
-        model: Name of a registered model, such as mnasnet_075.
+        model_name: Name of a registered model, such as mnasnet_075.
         num_classes: Number of classes; by default the dataset's.
         in_channels: Channels of the input image, 3 for colour and 1 for grey.
         drop_rate: Dropout before the classifier; by default the model's.
         drop_path_rate: Stochastic depth of the last block; by default the model's.
-        bn_eps: Batch normalisation's epsilon; by default that of the weights in ckpt_path, else 1e-3.
-        bn_momentum: Weight of the old statistic in batch normalisation; by default the model's, 0.99.
-        padding: symmetric as in PyTorch, or same as in TensorFlow; by default ckpt_path's, else symmetric.
-        pretrained: Start from the model's published weights, which are fetched once (MINDCV_HOME,
-            MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier starts afresh.
-        ckpt_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.
-        new_classifier: Leave out the classifier of those weights when training starts: it may be one of
+        bn_eps: Epsilon of batch normalization; by default that of the weights in ckpt_path, else 1e-3.
+        bn_momentum: Weight of the old statistic in batch normalization; by default the model's, 0.99.
+        padding: symmetric as in PyTorch, or same as in TensorFlow; by default that of ckpt_path, else
+            symmetric.
+        pretrained: Start from the model's published weights, which are downloaded once (MINDCV_HOME,
+            MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier is randomly initialized.
+        checkpoint_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.
+        new_classifier: Do not load the classifier of those weights when training starts: it may be one for
             other classes.
-        freeze: What is not trained: backbone is all but the classifier; a number is the stem and that many
-            stages after it.
     """
 
-    model: str = "mnasnet_100"
-    num_classes: int | None = None
-    in_channels: int = 3
-    drop_rate: float | None = None
-    drop_path_rate: float | None = None
-    bn_eps: float | None = None
-    bn_momentum: float | None = None
-    padding: Literal["symmetric", "same"] | None = None
-    pretrained: bool = False
-    ckpt_path: str = ""
-    new_classifier: bool = False
-    freeze: Literal["backbone"] | int | None = None
+    model_name: str = option("mnasnet_100", yaml="model", scope="network", aliases=("arch",))
+    num_classes: int | None = option(None, range=AT_LEAST_ONE, scope="network")
+    in_channels: int = option(3, scope="network")
+    drop_rate: float | None = option(None, range=RATE, scope="network")
+    drop_path_rate: float | None = option(None, range=RATE, scope="network")
+    bn_eps: float | None = option(
+        None, range=Range(1e-12, 1, "give a small positive number"), scope="network"
+    )
+    bn_momentum: float | None = option(None, range=WEIGHT, scope="network")
+    padding: Padding | None = option(None, scope="network")
+    pretrained: bool = option(False)
+    checkpoint_path: str = option("", yaml="ckpt_path", aliases=("checkpoint_path",))
+    new_classifier: bool = option(False)
 
-    def __post_init__(self) -> None:
-        check_numbers(self, "give 1 or more", "num_classes", low=1)
+    def check(self) -> None:
+        """Check that there is one source of weights at most."""
         check(self, "in_channels", self.in_channels in (1, 3), "images have 3 channels, or 1 for grey")
-        check_numbers(self, "give a rate from 0 to below 1", "drop_rate", "drop_path_rate", high=0.999)
-        check_numbers(self, "give a small positive number", "bn_eps", low=1e-12, high=1)
-        check_numbers(self, "give a weight from 0 to 1", "bn_momentum", high=1)
-        if self.pretrained and self.ckpt_path:
+        if self.pretrained and self.checkpoint_path:
             raise ConfigError(
-                f"pretrained=True and ckpt_path={self.ckpt_path} both say what to start from: keep one "
-                "(--pretrained false)"
+                f"pretrained=True and ckpt_path={self.checkpoint_path} both say what to start from: keep "
+                "one (--pretrained false)"
             )
-        if self.new_classifier and not (self.ckpt_path or self.pretrained):
-            raise ConfigError("new_classifier=True leaves out that of a file: give ckpt_path or pretrained")
-        if isinstance(self.freeze, int):
-            check_numbers(self, "give backbone, or a number of stages, 0 or more", "freeze")
+        if self.new_classifier and not (self.checkpoint_path or self.pretrained):
+            raise ConfigError(
+                "new_classifier=True skips the classifier of a file: give ckpt_path or pretrained"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossConfig:
+class FreezingConfig(Section):
+    """Freezing.
+
+    Args:
+        what: What is not trained: backbone is everything but the classifier; a number is the stem and that
+            many stages after it.
+    """
+
+    what: Literal["backbone"] | int | None = option(
+        None, yaml="freeze", range=Range(0, inf, "give backbone, or a number of stages, 0 or more")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig(Section):
     """Loss.
 
     Args:
-        loss: CE is cross entropy, BCE binary cross entropy.
-        label_smoothing: Part of the target that is spread over all classes.
+        name: CE is cross entropy, BCE binary cross entropy.
+        label_smoothing: Fraction of the target that is spread over all classes.
         aux_factor: Weight of the loss of a model's auxiliary outputs.
     """
 
-    loss: Literal["CE", "BCE"] = "CE"
-    label_smoothing: float = 0.0
-    aux_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "give a part from 0 to below 1", "label_smoothing", high=0.999)
-        check_numbers(self, "give 0 or more", "aux_factor")
+    name: LossName = option("CE", yaml="loss")
+    label_smoothing: float = option(0.0, range=Range(0, 0.999, "give a fraction from 0 to below 1"))
+    aux_factor: float = option(0.0, range=AT_LEAST_ZERO)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherConfig:
-    """Knowledge distillation.
+class TeacherConfig(Section):
+    """Teacher.
 
     Args:
-        teacher: What the network also learns from: a registered model, or an ONNX file (.onnx).
-        teacher_ckpt_path: Checkpoint of a teacher that is a registered model.
-        distill_alpha: Weight of what the teacher says; the rest is that of the labels.
-        distill_temperature: What logits are divided by before they are compared.
-        distill_hard: Learn the teacher's first choice instead of its probabilities.
+        model_name: Model that the network also learns from: a registered one, or an ONNX file (.onnx).
+        checkpoint_path: Checkpoint of a teacher that is a registered model.
     """
 
-    teacher: str = ""
-    teacher_ckpt_path: str = ""
-    distill_alpha: float = 0.5
-    distill_temperature: float = 1.0
-    distill_hard: bool = False
+    model_name: str = option("", yaml="teacher")
+    checkpoint_path: str = option("", yaml="teacher_ckpt_path")
 
-    def __post_init__(self) -> None:
-        check_numbers(self, "give a weight from 0 to 1", "distill_alpha", high=1)
-        check_numbers(self, "give a positive number", "distill_temperature", low=1e-3)
-        for key in ("distill_alpha", "distill_temperature", "distill_hard"):
-            value = getattr(self, key)
-            if not self.teacher and value != getattr(TeacherConfig, key):
-                raise ConfigError(f"{key}={value} has no teacher: give one, or leave it out")
-        if self.teacher and not self.is_onnx and not self.teacher_ckpt_path:
+    def check(self) -> None:
+        """Check that the teacher has weights, once."""
+        if self.model_name and not self.is_onnx and not self.checkpoint_path:
             raise ConfigError(
-                f"teacher={self.teacher} would know nothing without its weights: give teacher_ckpt_path"
+                f"teacher={self.model_name} knows nothing without its weights: give teacher_ckpt_path"
             )
-        if self.teacher_ckpt_path and (self.is_onnx or not self.teacher):
+        if self.checkpoint_path and (self.is_onnx or not self.model_name):
             remedy = "leave it out: an ONNX file has its weights"
             remedy = remedy if self.is_onnx else "give its model as teacher"
-            raise ConfigError(f"teacher_ckpt_path={self.teacher_ckpt_path} has no model to go into: {remedy}")
+            raise ConfigError(f"teacher_ckpt_path={self.checkpoint_path} has no model to go into: {remedy}")
 
     @property
     def is_onnx(self) -> bool:
         """Whether the teacher is an ONNX file."""
-        return self.teacher.endswith(".onnx")
+        return self.model_name.endswith(".onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationConfig(Section):
+    """Knowledge distillation.
+
+    Args:
+        alpha: Weight of the teacher's part of the loss; the rest is that of the labels.
+        temperature: Divisor of the logits before they are compared.
+        hard: Learn the teacher's hard label (argmax) instead of its probabilities.
+    """
+
+    alpha: float = option(0.5, yaml="distill_alpha", range=WEIGHT)
+    temperature: float = option(
+        1.0, yaml="distill_temperature", range=Range(1e-3, inf, "give a positive number")
+    )
+    hard: bool = option(False, yaml="distill_hard")

@@ -1,15 +1,16 @@
-"""Options of what a run leaves: validations and checkpoints."""
+"""Options of what a run writes: validations, checkpoints and how it recovers."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mindcv.config.checks import check_numbers
+from mindcv.choices import NanPolicy, SavePolicy
+from mindcv.config.option import Section, option
+from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO
 
-__all__ = ["CheckpointConfig", "ValidationConfig"]
+__all__ = ["CheckpointConfig", "RecoveryConfig", "ValidationConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidationConfig:
+class ValidationConfig(Section):
     """Validation.
 
     Args:
@@ -17,39 +18,41 @@ class ValidationConfig:
         val_interval: Epochs between two validations.
     """
 
-    val_while_train: bool = False
-    val_interval: int = 1
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "give 1 or more", "val_interval", low=1)
+    val_while_train: bool = option(False)
+    val_interval: int = option(1, range=AT_LEAST_ONE, unit="epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointConfig:
+class CheckpointConfig(Section):
     """Checkpoints.
 
     Args:
-        ckpt_save_dir: Folder that receives checkpoints, the log and the curve.
-        ckpt_save_interval: Epochs between two checkpoints.
-        ckpt_save_policy: Keep the newest (latest_k) or the best (top_k) keep_checkpoint_max of them.
-        keep_checkpoint_max: How many of them are kept; the best is kept besides.
-        ckpt_save_steps: Updates between two checkpoints within an epoch; 0 is none. The newest is kept.
-        ckpt_save_minutes: Minutes between two checkpoints; 0 is none.
-        on_nan: What a loss or a weight does that is no finite number any more: stop the run, or rollback to
-            the newest checkpoint and go on with another order and augmentation, three times at most.
-        resume: Go on with a run: auto takes the newest whole checkpoint in ckpt_save_dir, and starts afresh
-            if there is none; or a file.
+        folder: Folder for checkpoints, the log and the curve.
+        interval: Epochs between two checkpoints.
+        policy: Keep the newest (latest_k) or the best (top_k) keep_checkpoint_max of them.
+        keep: How many of them are kept; the best one is kept in addition.
     """
 
-    ckpt_save_dir: str = "./ckpt"
-    ckpt_save_interval: int = 1
-    ckpt_save_policy: Literal["latest_k", "top_k"] = "latest_k"
-    keep_checkpoint_max: int = 10
-    ckpt_save_steps: int = 0
-    ckpt_save_minutes: float = 0.0
-    on_nan: Literal["stop", "rollback"] = "stop"
-    resume: str = ""
+    folder: str = option("./ckpt", yaml="ckpt_save_dir", aliases=("output_dir",))
+    interval: int = option(1, yaml="ckpt_save_interval", range=AT_LEAST_ONE, scope="run", unit="epochs")
+    policy: SavePolicy = option("latest_k", yaml="ckpt_save_policy")
+    keep: int = option(10, yaml="keep_checkpoint_max", range=AT_LEAST_ZERO)
 
-    def __post_init__(self) -> None:
-        check_numbers(self, "give 1 or more", "ckpt_save_interval", low=1)
-        check_numbers(self, "give 0 or more", "keep_checkpoint_max", "ckpt_save_steps", "ckpt_save_minutes")
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryConfig(Section):
+    """Recovery from interruptions and divergence.
+
+    Args:
+        ckpt_save_steps: Updates between two checkpoints within an epoch; 0 is off. The newest is kept.
+        ckpt_save_minutes: Time between two checkpoints within an epoch; 0 is off.
+        on_nan: What to do when the loss or a weight becomes NaN or infinite: stop the run, or rollback to
+            the newest checkpoint and continue with another order and augmentation, three times at most.
+        resume: Resume a run: auto uses the newest intact checkpoint in ckpt_save_dir, and starts from the
+            beginning if there is none; or a file.
+    """
+
+    ckpt_save_steps: int = option(0, range=AT_LEAST_ZERO, scope="run", unit="updates")
+    ckpt_save_minutes: float = option(0.0, range=AT_LEAST_ZERO, scope="run", unit="minutes")
+    on_nan: NanPolicy = option("stop")
+    resume: str = option("", scope="run")

@@ -6,11 +6,12 @@ numbers stages and blocks, and names the layers of a block; torchvision numbers 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from mindspore import nn
 
+from mindcv.choices import Layout
 from mindcv.errors import UserError
 from mindcv.models.layers import Block, SqueezeExcite
 
@@ -28,7 +29,6 @@ __all__ = [
     "without_prefix",
 ]
 
-Layout = Literal["mindcv", "timm", "torchvision"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 # What a network adds to the variances where nothing says otherwise.

@@ -1,0 +1,65 @@
+"""The command `mindcv VERB ...`, also as `python -m mindcv VERB ...`."""
+
+import sys
+from pathlib import Path
+
+from mindcv.errors import ConfigError, did_you_mean
+from mindcv.runtime.program import exit_with
+
+VERBS = {
+    "train": "train a network",
+    "validate": "score a checkpoint on the validation split",
+    "infer": "classify images",
+    "export": "write a network as an ONNX or a MindIR file",
+    "convert": "convert weights between MindSpore, timm and torchvision",
+    "summary": "print shapes, parameters and MACs of a model",
+    "benchmark": "measure models and write a table",
+    "find-learning-rate": "find a learning rate for a recipe",
+    "average-checkpoints": "average the weights of several checkpoints",
+    "measure-scaling": "measure the efficiency of two ranks",
+}
+
+
+def main() -> None:
+    """Run the program that the first argument names, as if the rest had been given to the program itself."""
+    typed = Path(sys.argv[0]).name
+    typed = "python -m mindcv" if typed == "__main__.py" else typed
+    verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if verb in ("-h", "--help"):
+        verbs = "\n".join(f"  {name:<21}{text}" for name, text in VERBS.items())
+        print(f"usage: {typed} VERB [options]\n\n{verbs}\n\n{typed} VERB --help lists the options of a verb.")
+        return
+    if verb not in VERBS:
+        remedy = did_you_mean(verb, VERBS) or "; --help lists all verbs"
+        exit_with(ConfigError(f"unknown verb '{verb}'{remedy}"))
+    sys.argv = [f"{typed} {verb}", *sys.argv[2:]]
+    _run(verb)
+
+
+def _run(verb: str) -> None:
+    match verb:
+        case "train":
+            from mindcv.programs import train as program
+        case "validate":
+            from mindcv.programs import validate as program
+        case "infer":
+            from mindcv.programs import infer as program
+        case "export":
+            from mindcv.programs import export as program
+        case "convert":
+            from mindcv.programs import convert as program
+        case "summary":
+            from mindcv.programs import summary as program
+        case "benchmark":
+            from mindcv.programs import benchmark as program
+        case "find-learning-rate":
+            from mindcv.programs import find_learning_rate as program
+        case "average-checkpoints":
+            from mindcv.programs import average_checkpoints as program
+        case _:
+            from mindcv.programs import measure_scaling as program
+    program.main()
+
+
+if __name__ == "__main__":
+    main()
