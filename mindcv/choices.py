@@ -8,6 +8,7 @@ from typing import Literal
 
 __all__ = [
     "NESTEROV",
+    "OPSETS",
     "AmpLevel",
     "BadImagePolicy",
     "ClipMode",
@@ -76,5 +77,6 @@ ClipMode = Literal["norm", "value", "agc"]
 SavePolicy = Literal["latest_k", "top_k"]
 NanPolicy = Literal["stop", "rollback"]
 ExportFormat = Literal["onnx", "mindir"]
+OPSETS = range(13, 22)  # versions of ONNX's operators that export can write
 PredictionFormat = Literal["table", "csv", "jsonl"]
 Layout = Literal["mindcv", "timm", "torchvision"]

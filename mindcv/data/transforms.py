@@ -11,11 +11,12 @@ import numpy as np
 from mindspore.dataset import vision
 from mindspore.dataset.vision import ConvertMode, Inter
 
-from mindcv.data.catalogue import DatasetInfo, check_channels, find_dataset
-from mindcv.data.seeded_augmentation import create_augmentation
+from mindcv.data.augment import ColorJitter, RandomErasing, create_policy
+from mindcv.data.catalogue import DatasetInfo, channel_statistics, check_channels, find_dataset
+from mindcv.data.seeded_augmentation import Augmentation, Picture, Pixels
 from mindcv.errors import UserError, did_you_mean
 
-__all__ = ["create_transforms", "describe_evaluation"]
+__all__ = ["create_augmentation", "create_transforms", "describe_evaluation"]
 
 INTERPOLATIONS = {
     "nearest": Inter.NEAREST,
@@ -110,6 +111,52 @@ def create_transforms(
             operators += [vision.RandomCrop(size, padding=padding)] if padding else []
         operators += _flips(info.hflip if hflip is None else hflip, vflip)
     return operators + python + _channels_first(coloured, in_channels)
+
+
+def create_augmentation(
+    dataset_name: str = "",
+    image_resize: int = 224,
+    auto_augment: str | None = None,
+    color_jitter: float | Sequence[float] | None = None,
+    re_prob: float = 0.0,
+    **erasing: Any,
+) -> Augmentation | None:
+    """Create the augmentation in Python, in timm's order: a policy, colour jitter, then erasing.
+
+    Args:
+        dataset_name: Name as in `create_dataset`.
+        image_resize: Size of the images in pixels.
+        auto_augment: Policy, as in `create_policy`.
+        color_jitter: Largest change of brightness, contrast and saturation, or three numbers for the three,
+            or four with hue. A policy other than 3-Augment takes its place, as in MindCV and timm.
+        re_prob: Probability that an image has a rectangle erased.
+        erasing: Further keywords of `RandomErasing`.
+
+    Returns:
+        The operator; None if nothing is asked for.
+
+    Raises:
+        UserError: If a name is unknown or a number impossible.
+    """
+    mean, std = channel_statistics(dataset_name)
+    pictures: list[Picture] = []
+    if auto_augment:
+        red, green, blue = map(round, mean)
+        pictures.append(create_policy(auto_augment, fill=(red, green, blue), size=image_resize))
+    if color_jitter and (not auto_augment or "3a" in auto_augment):
+        pictures.append(_jitter(color_jitter))
+    pixels: list[Pixels] = [RandomErasing(re_prob, mean=mean, std=std, **erasing)] if re_prob else []
+    return Augmentation(pictures, pixels) if pictures or pixels else None
+
+
+def _jitter(strength: float | Sequence[float]) -> ColorJitter:
+    strengths = (strength,) * 3 if isinstance(strength, (int, float)) else tuple(strength)
+    if len(strengths) not in (3, 4):
+        raise UserError(
+            f"color_jitter={strengths} has {len(strengths)} numbers: give one, or three for brightness, "
+            "contrast and saturation, or four with hue"
+        )
+    return ColorJitter(*strengths)
 
 
 def describe_evaluation(

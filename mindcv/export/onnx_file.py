@@ -9,6 +9,7 @@ from typing import Any
 from mindspore import nn
 from numpy.typing import NDArray
 
+from mindcv.choices import OPSETS
 from mindcv.errors import UserError
 from mindcv.export.checked_output import finished_files
 from mindcv.export.verify import ExportError, Reference
@@ -18,7 +19,6 @@ __all__ = ["METADATA", "OPSET", "OPSETS", "check_opset", "export_onnx", "require
 
 METADATA = "mindcv"  # key of the file's properties
 # From 13 on, weights can be quantised by channel; 21 is what ONNX Runtime 1.19 and ONNX 1.16 know.
-OPSETS = range(13, 22)
 OPSET = 20
 
 

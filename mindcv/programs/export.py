@@ -8,9 +8,9 @@ The options stored in the checkpoint are used; all options of train.py can be gi
 import argparse
 from typing import TYPE_CHECKING, get_args
 
-from mindcv.choices import ExportFormat
+from mindcv.choices import OPSETS, ExportFormat
 from mindcv.config import Config, given_option
-from mindcv.config.command_line import ProgramParser
+from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.runtime.program import run_program
 
 if TYPE_CHECKING:
@@ -51,12 +51,15 @@ def parse_options() -> tuple[argparse.Namespace, list[str]]:
     parser = ProgramParser(__doc__)
     parser.add_argument("--format", choices=get_args(ExportFormat), required=True, help="kind of file")
     parser.add_argument("--output", required=True, help="file to write")
-    parser.add_argument("--opset", type=int, help="version of ONNX's operators, 13 to 21; by default 20")
+    versions = f"version of ONNX's operators, {OPSETS[0]} to {OPSETS[-1]}; by default 20"
+    parser.add_argument("--opset", type=int, choices=OPSETS, metavar="N", help=versions)
     parser.add_argument(
         "--uint8_input", action="store_true", help="take raw uint8 images, and normalize inside"
     )
     parser.add_argument("--quantize", action="store_true", help="also write an INT8 version, *_int8.onnx")
-    parser.add_argument("--calibration_images", type=int, help="images for its calibration; by default 128")
+    parser.add_argument(
+        "--calibration_images", type=positive_int, help="images for its calibration; by default 128"
+    )
     parser.add_argument("--report", help="JSON file for accuracy, size and latency of both versions")
     options, argv = parser.parse_known_args()
     given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported

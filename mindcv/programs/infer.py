@@ -10,7 +10,7 @@ from typing import get_args
 
 from mindcv.choices import PredictionFormat
 from mindcv.config import given_option
-from mindcv.config.command_line import ProgramParser, positional_args
+from mindcv.config.command_line import ProgramParser, positional_args, positive_int
 from mindcv.errors import UserError
 from mindcv.runtime.program import run_program
 
@@ -57,7 +57,9 @@ def parse_options() -> tuple[list[str], argparse.Namespace, list[str]]:
         __doc__,
         usage="%(prog)s PHOTO_OR_FOLDER_OR_PATTERN ... --ckpt_path FILE [-c YAML] [--option value ...]",
     )
-    parser.add_argument("--topk", type=int, help="classes per image; by default 5, or all if there are fewer")
+    parser.add_argument(
+        "--topk", type=positive_int, help="classes per image; by default 5, or all if there are fewer"
+    )
     parser.add_argument(
         "--format", choices=get_args(PredictionFormat), default="table", help="by default table"
     )

@@ -3,6 +3,7 @@
 import sys
 
 from mindcv.config import Config, load_config
+from mindcv.runtime.interrupt import StopRequest
 from mindcv.runtime.program import run_program
 
 
@@ -10,7 +11,6 @@ def train(config: Config) -> None:
     """Train as the options say; checkpoints, table and curve are written to `ckpt_save_dir`."""
     from mindcv import build
     from mindcv.engine import Trainer, training_state
-    from mindcv.runtime.interrupt import StopRequest
 
     runtime = build.start_runtime(config)
     data = build.build_training_data(config, runtime)

@@ -124,7 +124,7 @@ def test_a_folder_of_other_classes_is_refused(photos):
     ):
         found = message(lambda c=classes: build.build_quantization_images(config, c, ALONE, 5))
         assert found.startswith(f"{photos}")
-        assert found.endswith(": give a data_dir of the same classes")
+        assert found.endswith(": give a data_dir with the same classes")
         assert (difference or "where the network has") in found
 
 
@@ -149,10 +149,10 @@ def test_the_exported_network_has_the_files_weights_in_float32(tmp_path):
 def test_an_export_needs_a_file_its_number_of_classes_and_one_process():
     build_exported = build.build_exported_network
     assert message(lambda: build_exported(config_for(num_classes=5), [], ALONE)) == (
-        "ckpt_path is not set, and fresh weights need no export: give --ckpt_path FILE"
+        "ckpt_path is not set, and random weights need no export: give --ckpt_path FILE"
     )
     assert message(lambda: build_exported(config_for(ckpt_path="net.ckpt"), [], ALONE)) == (
-        "net.ckpt: keeps no names of classes: give their number, --num_classes"
+        "net.ckpt: stores no class names: give their number, --num_classes"
     )
     two = Runtime(device="CPU", rank=0, world_size=2)
     assert message(lambda: build_exported(config_for(ckpt_path="net.ckpt"), CLASSES, two)) == (

@@ -87,8 +87,9 @@ def test_the_options_of_mixing_repetition_and_accumulation_reach_the_pipeline(ph
     options = {"shuffle": True, "drop_remainder": True, "num_samples": 60, "num_classes": 7}
     config = config_for(photos, **mixing, **options, aug_repeats=3, gradient_accumulation_steps=2, seed=11)
     data = build.build_training_data(config, Runtime(device="CPU", rank=1, world_size=2))
-    expected = {**mixing, **options, "aug_repeats": 3, "accumulation": 2, "seed": 11, "rank": 1, "size": 2}
+    expected = {**mixing, **options, "aug_repeats": 3, "accumulation": 2, "seed": 11, "rank": 1}
     assert {key: getattr(data, key) for key in expected} == expected
+    assert data.world_size == 2
     assert data.updates_per_epoch == 3  # of 7 batches
     validation = build.build_validation_data(config, ALONE)
     assert (validation.mixup, validation.cutmix, validation.aug_repeats) == (0, 0, 1)
@@ -215,7 +216,7 @@ def test_the_statistics_of_network_and_average_are_exchanged_unless_told_otherwi
     exchanged = []
     for name in ("average", "broadcast"):
         monkeypatch.setattr(
-            build.training, f"{name}_parameters", lambda found, name=name: exchanged.append((name, found))
+            build.train_step, f"{name}_parameters", lambda found, name=name: exchanged.append((name, found))
         )
     network, average = network_for(), network_for()
     two = Runtime(device="CPU", rank=1, world_size=2)

@@ -125,3 +125,16 @@ def test_filter_bias_and_bn_is_an_older_name(recipe, text, expected):
 def test_filter_bias_and_bn_that_says_nothing_clear_is_refused(recipe, text, expected, message):
     path = recipe(text)
     assert message("-c", path) == f"{path}: {expected}"
+
+
+def test_a_recipe_of_the_package_is_found_by_its_name_unless_a_file_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "mnasnet0.75_digits_cpu.yaml"
+    assert load_config(["-c", name]).dataset.name == "digits"
+    Path(name).write_text("seed: 7")
+    assert load_config(["-c", name]) == load_config(["--seed", "7"])
+
+
+def test_a_recipe_in_another_folder_is_not_looked_for_in_the_package(tmp_path, message):
+    missing = tmp_path / "mnasnet0.75_digits_cpu.yaml"
+    assert message("-c", str(missing)) == f"{missing}: no such file: check the path after -c"

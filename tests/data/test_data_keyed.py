@@ -7,8 +7,9 @@ from mindspore.dataset import vision
 from PIL import Image
 
 from mindcv.data import Augmentation, Pipeline, create_loader, create_transforms, epoch_keys
-from mindcv.data.seeded_augmentation import create_augmentation, generator
+from mindcv.data.seeded_augmentation import generator
 from mindcv.data.sources.source import ArraySource
+from mindcv.data.transforms import create_augmentation
 from mindcv.errors import UserError
 
 COUNT, SIDE = 22, 6

@@ -42,7 +42,7 @@ def test_validate_prints_the_same_however_it_is_started(jobs, write, checkpoint,
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--lerning_rate", "1"), "command line: 'lerning_rate' is no option"),
+        (("--lerning_rate", "1"), "command line: unknown option 'lerning_rate'"),
         (
             ("--distribute", "False"),
             "mpirun started 2 processes, but distribute=False: set distribute to True, or start one "
@@ -63,7 +63,7 @@ def test_a_mistake_of_all_ranks_is_one_line(write, options, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--lerning_rate", "1"), "error: command line: 'lerning_rate' is no option"),
+        (("--lerning_rate", "1"), "error: command line: unknown option 'lerning_rate'"),
         (("--distribute", "False"), "error: {} started 2 processes, but distribute=False"),
         (("--data_dir", "nowhere"), "error: nowhere is no folder"),
     ],

@@ -145,8 +145,8 @@ def test_classes_that_are_wordnet_ids_are_put_into_words(tmp_path, photos):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["--lr", "1"], "ckpt_path is not set, and fresh weights know nothing: give --ckpt_path FILE, or"),
-        (["--ckpt_path", "MINDCV", "--dataset", "image_folder"], "does not say how many classes it has"),
+        (["--lr", "1"], "ckpt_path is not set, and random weights know nothing: give --ckpt_path FILE, or"),
+        (["--ckpt_path", "MINDCV", "--dataset", "image_folder"], "does not store its number of classes"),
         (
             ["--ckpt_path", "FIXED", "--image_resize", "48"],
             "of 32 x 32 pixels, not 48 x 48: set image",
