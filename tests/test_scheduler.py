@@ -268,7 +268,7 @@ def test_a_longer_run_only_adds_steps(scheduler):
         ({"lr": 0.0}, "lr=0.0 is out of range: give a positive number"),
         ({"decay_epochs": 0}, "decay_epochs=0 is out of range: give a positive number"),
         ({"decay_rate": -0.1}, "decay_rate=-0.1 is out of range: give a positive number"),
-        ({"warmup_factor": 1.5}, "warmup_factor=1.5 is out of range: give a part of lr from 0 to 1"),
+        ({"warmup_factor": 1.5}, "warmup_factor=1.5 is out of range: give a fraction of lr from 0 to 1"),
         (
             {"scheduler": "step_decay", "decay_epochs": None},
             "scheduler 'step_decay' needs decay_epochs: give the epochs between two steps",

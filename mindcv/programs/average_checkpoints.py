@@ -1,8 +1,8 @@
 """Average the weights of several checkpoints of one training into a new checkpoint.
 
-    python -m tools.average_checkpoints --output avg.ckpt ckpt/mnasnet_100-448.ckpt ckpt/mnasnet_100-449.ckpt
-    python -m tools.average_checkpoints --output avg.ckpt --folder ckpt --last 5
-    python -m tools.average_checkpoints --output avg.ckpt --folder ckpt --best 5
+    python -m mindcv average-checkpoints --output avg.ckpt ckpt/mnasnet_100-448.ckpt ckpt/mnasnet_100-449.ckpt
+    python -m mindcv average-checkpoints --output avg.ckpt --folder ckpt --last 5
+    python -m mindcv average-checkpoints --output avg.ckpt --folder ckpt --best 5
 
 `validate.py --ckpt_path avg.ckpt` scores the result, and `create_model(checkpoint_path=...)` loads it. It
 has no optimizer state, so a training cannot resume from it.

@@ -1,4 +1,4 @@
-"""Benchmark models and write a table: `python -m tools.benchmark --models mnasnet_075 mnasnet_100`.
+"""Benchmark models and write a table: `python -m mindcv benchmark --models mnasnet_075 mnasnet_100`.
 
 For each model: parameters, MACs, training images/s and seconds per epoch, inference in ms, in graph and in
 PyNative mode. Each runs in a process of its own, because MindSpore keeps settings of the first one.

@@ -1,8 +1,8 @@
 """Convert weights between MindSpore, timm and torchvision.
 
-    python convert.py mnasnet_100.safetensors mnasnet_100.ckpt --model mnasnet_100
-    python convert.py ckpt/mnasnet_100_best.ckpt mnasnet_100.safetensors --ema
-    python convert.py mnasnet_100.ckpt mnasnet_100.pth --model mnasnet_100 --layout torchvision
+    python -m mindcv convert mnasnet_100.safetensors mnasnet_100.ckpt --model mnasnet_100
+    python -m mindcv convert ckpt/mnasnet_100_best.ckpt mnasnet_100.safetensors --ema
+    python -m mindcv convert mnasnet_100.ckpt mnasnet_100.pth --model mnasnet_100 --layout torchvision
 
 Files end in .ckpt (MindSpore), .safetensors, or .pth, .pt, .bin, .pth.tar (PyTorch; they need torch).
 The layout of INPUT is detected from the names of its tensors.

@@ -1,6 +1,6 @@
 """Find a learning rate for a recipe: train briefly with a rising one, and see where the loss falls fastest.
 
-    python -m tools.find_learning_rate -c configs/mnasnet/mnasnet0.75_gpu.yaml --data_dir /path/to/imagenet
+    python -m mindcv find-learning-rate -c configs/mnasnet/mnasnet0.75_gpu.yaml --data_dir /path/to/imagenet
 
 It has all options of train.py and three of its own. Table and plot are written to `ckpt_save_dir`; the
 trained weights are discarded. All rates are values of the option `lr`, which `lr_scale` still multiplies.

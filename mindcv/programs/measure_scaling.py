@@ -1,6 +1,6 @@
 """Measure the images per second of one and of two ranks, one core each, and the scaling efficiency.
 
-    python -m tools.measure_scaling --model mnasnet_100 --batch_size 32 --image_size 224
+    python -m mindcv measure-scaling --model mnasnet_100 --batch_size 32 --image_size 224
 
 It uses synthetic images and real ones, by default scikit-learn's digits. The runs with one and two ranks
 alternate, so that a drift of the machine's speed affects both alike.

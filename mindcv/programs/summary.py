@@ -1,4 +1,4 @@
-"""Print the cost of a model, part by part: `python -m tools.summary mnasnet_100 --image_size 224`."""
+"""Print the cost of a model, part by part: `python -m mindcv summary mnasnet_100 --image_size 224`."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""How this process was started: by `python` alone, by `mpirun` or by `msrun`. The environment tells."""
+"""Detect how this process was started: by `python` alone, by `mpirun` or by `msrun`."""
 
 import os
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ __all__ = ["Launch", "detect_launch"]
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What the environment tells about how a process was started.
+    """How a process was started.
 
     Args:
         by: The program that started it.
         rank: This process, from 0.
         world_size: Number of processes that were started together.
         local_size: How many of them run on this host.
-        is_scheduler: Whether this is none of them, but the process through which they find each other: msrun
-            runs the program once more for it.
+        is_scheduler: Whether this is not one of them, but the process through which they find each other:
+            msrun runs the program once more for it.
     """
 
     by: Literal["python", "mpirun", "msrun"]
@@ -29,7 +29,7 @@ class Launch:
 
 
 def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
-    """Read how this process was started from its environment.
+    """Read from the environment how this process was started.
 
     msrun sets MindSpore's own variables, Open MPI's mpirun those named OMPI_COMM_WORLD, and the mpirun of
     MPICH and Intel MPI those named PMI.

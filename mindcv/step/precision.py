@@ -14,9 +14,7 @@ AMP_LEVELS: tuple[AmpLevel, ...] = get_args(AmpLevel)
 TYPES = {"fp16": ms.float16, "bf16": ms.bfloat16}
 
 
-def mixed_precision(
-    network: nn.Cell, level: str, dtype: HalfPrecision = "fp16", *, device: str = ""
-) -> None:
+def mixed_precision(network: nn.Cell, level: str, dtype: HalfPrecision = "fp16", *, device: str = "") -> None:
     """Let parts of a network compute in half precision; its parameters stay float32.
 
     * ``O0``: everything in float32.

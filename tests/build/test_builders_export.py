@@ -1,4 +1,4 @@
-"""What options and folders become in an export."""
+"""Options and folders become the parts of an export."""
 
 import json
 import math

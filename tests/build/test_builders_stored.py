@@ -1,4 +1,4 @@
-"""What a checkpoint and an exported network tell about themselves, and what of it becomes options."""
+"""Options and classes stored in a checkpoint or an exported network, and which of them a program uses."""
 
 import json
 import subprocess

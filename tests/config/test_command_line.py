@@ -1,4 +1,4 @@
-"""What on a command line belongs to an option."""
+"""Which arguments of a command line belong to an option."""
 
 import pytest
 
@@ -21,5 +21,5 @@ from mindcv.config.command_line import positional_args
         ([], [], []),
     ],
 )
-def test_operands_are_what_is_no_option_and_no_options_value(argv, found, options):
+def test_arguments_are_positional_if_they_are_neither_options_nor_their_values(argv, found, options):
     assert positional_args(argv) == (found, options)

@@ -1,4 +1,4 @@
-"""Options that are refused, and in which words."""
+"""Options that are rejected, and the words of the messages."""
 
 import math
 import subprocess
@@ -131,7 +131,7 @@ def test_numbers_out_of_range_are_refused(recipe, key, value, shown, remedy, mes
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_no_option_takes_what_is_no_finite_number(value):
+def test_no_option_accepts_nan_or_infinity(value):
     several = {"scale": 2, "ratio": 2, "re_scale": 2, "re_ratio": 2, "mean": 3, "std": 3}
     for section in SECTIONS.values():
         for option in options_of(section):

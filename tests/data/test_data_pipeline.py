@@ -190,7 +190,10 @@ def test_num_samples_of_an_evaluation_are_the_first(folder):
             {"batch_size": 27, "drop_remainder": True},
             "26 images of .*train do not fill one batch of batch_size=27:",
         ),
-        ({"batch_size": 14, "drop_remainder": True, "world_size": 2}, "batch_size=14 on each of 2 ranks: lower"),
+        (
+            {"batch_size": 14, "drop_remainder": True, "world_size": 2},
+            "batch_size=14 on each of 2 ranks: lower",
+        ),
         ({"world_size": 27}, "26 images of .* on each of 27 ranks"),
         ({"batch_size": 0}, "batch_size=0 is no batch: give 1 or more"),
         ({"num_samples": 3, "drop_remainder": True}, "3 images of .* do not fill one batch of batch_size=4"),

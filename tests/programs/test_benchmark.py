@@ -27,7 +27,7 @@ from mindcv.report.benchmark_table import (
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-CIRCUMSTANCES = Environment(
+ENVIRONMENT = Environment(
     device="CPU",
     batch_size=32,
     image_size=224,
@@ -50,7 +50,7 @@ RESULTS = [
 
 
 def test_the_figures_follow_from_the_times():
-    assert RESULTS[0].figures(CIRCUMSTANCES) == {
+    assert RESULTS[0].figures(ENVIRONMENT) == {
         "model": "mnasnet_075",
         "parameters": 3_170_208,
         "macs": 215_490_000,
@@ -66,7 +66,7 @@ def test_the_figures_follow_from_the_times():
 
 
 def test_the_markdown_table_names_everything_and_says_what_is_not_measured(tmp_path):
-    write_results(tmp_path, RESULTS, CIRCUMSTANCES)
+    write_results(tmp_path, RESULTS, ENVIRONMENT)
     said, empty, head, rule, first, second = (tmp_path / "results.md").read_text("utf-8").splitlines()
     assert said == (
         "One CPU, AMD EPYC, Größe 2 (2 cores), 224 px, batch 32, float32, MindSpore 2.10.0, Python 3.11.7, "
@@ -97,16 +97,16 @@ def test_the_markdown_table_names_everything_and_says_what_is_not_measured(tmp_p
 
 
 def test_csv_and_json_read_back_with_their_circumstances(tmp_path):
-    paths = write_results(tmp_path / "new" / "folder", RESULTS, CIRCUMSTANCES)
+    paths = write_results(tmp_path / "new" / "folder", RESULTS, ENVIRONMENT)
     assert [path.name for path in paths] == ["results.md", "results.csv", "results.json"]
-    expected = [result.figures(CIRCUMSTANCES) for result in RESULTS]
+    expected = [result.figures(ENVIRONMENT) for result in RESULTS]
     record = json.loads(paths[2].read_text("utf-8"))
     assert record["results"] == expected
-    assert Environment(**record["environment"]) == CIRCUMSTANCES
+    assert Environment(**record["environment"]) == ENVIRONMENT
     with paths[1].open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row, figures in zip(rows, expected, strict=True):
-        assert row["machine"] == CIRCUMSTANCES.machine
+        assert row["machine"] == ENVIRONMENT.machine
         for name, value in figures.items():
             assert row[name] == ("" if value is None else str(value))
 
@@ -114,7 +114,7 @@ def test_csv_and_json_read_back_with_their_circumstances(tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file: results cannot be written \(File exists\): choose another"):
-        write_results(tmp_path / "file", RESULTS, CIRCUMSTANCES)
+        write_results(tmp_path / "file", RESULTS, ENVIRONMENT)
 
 
 def test_the_first_two_steps_are_not_among_the_measured_ones():

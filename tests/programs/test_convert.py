@@ -30,7 +30,7 @@ def _pynative():
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> Path:
-    """A checkpoint as training writes it, with a moving average."""
+    """A checkpoint as training writes it, with an EMA model."""
     ms.set_context(mode=ms.PYNATIVE_MODE)
     path = tmp_path_factory.mktemp("ckpt") / "run.ckpt"
     weights, average = ours(MODEL, 1).parameters_dict(), ours(MODEL, 2).parameters_dict()

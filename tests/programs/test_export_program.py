@@ -75,7 +75,7 @@ def test_a_checkpoint_becomes_two_checked_files_that_need_no_toolkit(folder, pho
 
 
 def expected_class(folder, photo):
-    """What the network itself makes of a photo: 40 pixels for the shorter side, of which it sees 32."""
+    """The class that the network gives a photo: 40 pixels for the shorter side, of which it sees 32."""
     image = Image.open(photo).convert("RGB")
     width, height = image.size
     shorter = min(width, height)

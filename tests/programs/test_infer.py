@@ -112,7 +112,7 @@ def test_onnx_runtime_gives_the_same_predictions(files, photos, kind):
         )
 
 
-def test_a_network_with_a_moving_average_is_used_by_its_average(files, photos):
+def test_a_checkpoint_with_an_ema_model_is_used_by_its_ema_model(files, photos):
     names = [photos / "val" / "sky"]
     plain, average = predict(files["plain"], names), predict(files["average"], names)
     assert plain != average

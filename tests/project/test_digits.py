@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.digits, pytest.mark.slow]
 
 
 def readme_command() -> list[str]:
-    """What README tells a new user to run, as arguments of Python."""
+    """The command that README gives a new user, as arguments of Python."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(rf"\.venv/bin/python (train\.py -c {re.escape(RECIPE)})$", readme, re.MULTILINE)
     return command.split()

@@ -37,7 +37,7 @@ SCORE = r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})"
 
 @dataclass(frozen=True)
 class Finished:
-    """What a process left behind; its notices are taken out of `errors`."""
+    """The result of a process; its notices are taken out of `errors`."""
 
     status: int
     output: str

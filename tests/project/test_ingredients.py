@@ -50,7 +50,7 @@ INGREDIENTS = {
 
 
 def train(folder: Path, *options: str) -> float:
-    """Run the digits recipe with further options; the best top-1, of the moving average if there is one."""
+    """Run the digits recipe with further options; the best top-1, of the EMA model if there is one."""
     output = run("train.py", "-c", RECIPE, "--model", MODEL, *options, cwd=folder)
     with (folder / "ckpt" / "digits" / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -11,7 +11,7 @@ from mindcv.models import find_model
 FOLDER = Path(__file__).parents[2] / "configs" / "mnasnet"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
 
-# Model, epochs, learning rate, images a device and step, and what is said of accuracy: the published figures.
+# Model, epochs, learning rate, batch size per device, and accuracy as the recipe states it: as published.
 PUBLISHED = {
     "mnasnet0.75_ascend": ("mnasnet_075", 350, 0.016, 256, ("71.81", "90.53")),
     "mnasnet0.75_gpu": ("mnasnet_075", 350, 0.012, 128, ("72.15", "90.53")),
