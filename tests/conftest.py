@@ -1,4 +1,4 @@
-"""What several tests share."""
+"""Fixtures that several tests share."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ PHOTO_CLASSES = {  # folder name: colour of the shape
     "Äpfel und Birnen 苹果": (60, 190, 60),
     "sky": (50, 90, 210),
 }
-PHOTOS_A_CLASS = {"train": 24, "val": 8}
+PHOTOS_PER_CLASS = {"train": 24, "val": 8}
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     root = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
-    for split, count in PHOTOS_A_CLASS.items():
+    for split, count in PHOTOS_PER_CLASS.items():
         for name, colour in PHOTO_CLASSES.items():
             folder = root / split / name
             folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What the documents name exists: tests, files, links, programs and commands."""
+"""Tests, files, links, programs and commands that the documents name exist."""
 
 import ast
 import re
