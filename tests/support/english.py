@@ -44,7 +44,7 @@ RULES = (
         "there is no option for it, and it is no longer needed",
     ),
     Rule(
-        r"is no (finite )?number|no finite number any ?more|are no numbers",
+        r"is no (finite |whole )?number|no finite number any ?more|are no numbers",
         "becomes NaN or infinite, is not a number",
         "a loss that is no finite number any more",
         "there is a finite number of images",
