@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "extending.md"
 NUMBERS = {"one file": 1, "two files": 2, "three files": 3}
 SMALL_RUN = {
     "--model": "mnasnet_small",
@@ -40,7 +41,7 @@ class Walk:
 
 def read_walks() -> list[Walk]:
     walks = []
-    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    text = GUIDE.read_text(encoding="utf-8")
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         heading = re.match(r"(.+): (\w+ files?)\n", section)
         if heading is None:
@@ -70,10 +71,10 @@ def project(tmp_path: Path) -> Path:
         text=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).exists():
             target = tmp_path / "project" / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target)
+            shutil.copy(ROOT / name, target, follow_symlinks=False)
     return tmp_path / "project"
 
 
@@ -95,6 +96,9 @@ def code_files(folder: Path) -> dict[str, bytes]:
 
 def test_the_guide_walks_through_all_that_can_be_added():
     assert [(walk.name, walk.files) for walk in WALKS] == [
+        ("A YAML key for an existing factory", 2),
+        ("An optimizer", 2),
+        ("An augmentation", 3),
         ("A model family", 2),
     ]
 
