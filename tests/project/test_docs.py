@@ -65,7 +65,7 @@ def test_commands_for_development_are_the_same_everywhere():
         assert INSTALL in read(name)
         assert "pytest -n 2 --dist loadfile" in read(name)
     ci = read(".ci/run").splitlines()
-    assert INSTALL.replace("install", "install -qq") in ci
+    assert INSTALL.replace("install", "install --quiet") in ci
     assert "pytest -n 2 --dist loadfile" in {line.split("  #")[0] for line in ci}
 
 
@@ -76,8 +76,8 @@ def test_the_hosted_ci_calls_the_same_script_on_every_supported_python():
     assert 'requires-python = ">=3.10,<3.13"' in read("pyproject.toml")
 
 
-def test_the_guide_to_the_architecture_describes_every_room():
-    (table,) = re.findall(r"## Rooms\n(.*?)\n## ", read("docs/architecture.md"), re.DOTALL)
+def test_the_guide_to_the_architecture_describes_every_package():
+    (table,) = re.findall(r"## Packages\n(.*?)\n## ", read("docs/architecture.md"), re.DOTALL)
     described = {name.split(".")[0] for name in re.findall(r"`mindcv/([\w.]+)`", table)}
     assert described == set(MAY_IMPORT) - {"mindcv", "version", "__main__"}
 
