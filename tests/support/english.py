@@ -72,10 +72,10 @@ RULES = (
         "it has not been measured and has not changed",
     ),
     Rule(
-        rf"(images|folder|file|line|value|values|number|rate|batches|steps|samples|times) an? ({PER})",
+        rf"(?<!which )(images|folder|file|line|values?|number|rate|batches|steps|samples|times) an? ({PER})",
         "per (batch size, one folder per class, ...)",
         "one folder a class",
-        "put the images in a batch, one folder per class",
+        "which images a rank sees in a batch, one folder per class",
     ),
     Rule(r"batches to an update", "gradient accumulation steps", "batches to an update", "batch and update"),
     Rule(
