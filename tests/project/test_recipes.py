@@ -274,7 +274,7 @@ def test_every_recipe_opens_with_command_devices_accuracy_and_epoch_time(path):
         )
     for label in ("Devices", "Expected", "Epoch time"):
         assert re.search(rf"^# {label}: +(.*\d.*|.*not measured.*)$", text, re.MULTILINE), label
-    assert re.search(rf"^# Devices: .*batch {options(path)['batch_size']}\b", text, re.MULTILINE)
+    assert re.search(rf"^# Devices: .*batch size {options(path)['batch_size']}\b", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -285,7 +285,7 @@ def test_imagenet_recipes_state_the_published_figures(name):
         re.search(rf"^# {label}: +(.*)", text, re.MULTILINE)[1] for label in ("Expected", "Epoch time")
     )
     assert re.findall(r"\d+\.\d+", expected) == [top1, top5]
-    assert f"batch {batch_size} each, {8 * batch_size} together" in text
+    assert f"batch size {batch_size} per device, {8 * batch_size} in total" in text
     assert epoch_time.startswith(EPOCH_TIME.get(name, "not measured"))
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that misbehaves as it is told."""
+"""A real HTTP server whose faults a test chooses."""
 
 import hashlib
 import threading
@@ -22,8 +22,8 @@ class FileServer(ThreadingHTTPServer):
     Attributes:
         files: Contents by path.
         requests: Path and Range header of each request so far.
-        cuts: After how many bytes of the body the next answers break off; an answer without is whole.
-        states: With which HTTP states the next requests are answered, before any is served.
+        cuts: Bytes of the body after which the next answers break off; other answers are complete.
+        states: HTTP status codes of the next answers, before any file is served.
         redirects: Where a path redirects to.
         continues: What it does with a Range: True continues there, False ignores it, "elsewhere" sends other
             bytes than were asked for.

@@ -86,7 +86,7 @@ def ours(model: str, seed: int = 0, classes: int = CLASSES, **options: Any) -> n
 
 
 def logits_of(network: Any, batch: np.ndarray) -> np.ndarray:
-    """What a network of either kind says of images."""
+    """Return the logits of images from a network of MindSpore or PyTorch."""
     if isinstance(network, nn.Cell):
         return network.set_train(False)(Tensor(batch)).asnumpy()
     with torch.inference_mode():
