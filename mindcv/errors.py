@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["ConfigError", "NotFiniteError", "Stopped", "UserError", "did_you_mean"]
+__all__ = ["CallbackError", "ConfigError", "NotFiniteError", "Stopped", "UserError", "did_you_mean"]
 
 
 class Stopped(Exception):  # noqa: N818, a stop on request is not an error
@@ -32,6 +32,10 @@ class ConfigError(UserError):
 
 class NotFiniteError(UserError):
     """A loss or a weight is NaN or infinite."""
+
+
+class CallbackError(Exception):
+    """A callback of a training run has failed; the message names it, and its own error is the cause."""
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

@@ -1,13 +1,8 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
+from mindcv.build.callbacks import build_callbacks
 from mindcv.build.classifier import build_classifier, build_images
-from mindcv.build.evaluation import (
-    build_checkpoints,
-    build_evaluation,
-    build_history,
-    build_saving,
-    build_validations,
-)
+from mindcv.build.evaluation import build_checkpoints, build_evaluation, build_validations
 from mindcv.build.exporting import (
     build_exported_network,
     build_image_format,
@@ -15,14 +10,14 @@ from mindcv.build.exporting import (
     build_sample_images,
     export_metadata,
 )
-from mindcv.build.network import build_average, build_forward, build_network, normalized
+from mindcv.build.network import build_ema_model, build_forward, build_network, normalized
 from mindcv.build.optimization import (
     build_learning_rates,
     build_optimizer,
     learning_rate_factor,
 )
 from mindcv.build.pipelines import build_training_data, build_validation_data
-from mindcv.build.resumed_run import build_progress, build_rollback, find_resumed
+from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
 from mindcv.build.runtime import start_runtime
 from mindcv.build.stored_config import load_stored_config, stored_options
 from mindcv.build.timed_step import (
@@ -31,27 +26,31 @@ from mindcv.build.timed_step import (
     build_timed_step,
     count_costs,
 )
-from mindcv.build.train_step import build_statistics_exchange, build_train_step
+from mindcv.build.train_step import (
+    broadcast_initial_values,
+    build_statistics_exchange,
+    build_train_step,
+)
+from mindcv.build.trainer import create_trainer
 
 __all__ = [
-    "build_average",
+    "broadcast_initial_values",
+    "build_callbacks",
     "build_checkpoints",
     "build_classifier",
+    "build_ema_model",
     "build_evaluated_network",
     "build_evaluation",
     "build_exported_network",
     "build_forward",
-    "build_history",
     "build_image_format",
     "build_images",
     "build_learning_rates",
     "build_network",
     "build_optimizer",
-    "build_progress",
     "build_quantization_images",
     "build_rollback",
     "build_sample_images",
-    "build_saving",
     "build_statistics_exchange",
     "build_synthetic_batch",
     "build_timed_step",
@@ -60,11 +59,13 @@ __all__ = [
     "build_validation_data",
     "build_validations",
     "count_costs",
+    "create_trainer",
     "export_metadata",
     "find_resumed",
     "learning_rate_factor",
     "load_stored_config",
     "normalized",
+    "restore_run",
     "start_runtime",
     "stored_options",
 ]

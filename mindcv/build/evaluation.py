@@ -1,6 +1,5 @@
-"""What a run finds out and leaves behind: evaluations, checkpoints and history."""
+"""Evaluations, and the checkpoints of a run."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mindspore import Parameter, Tensor, nn
@@ -10,23 +9,15 @@ from mindcv.build.network import normalized
 from mindcv.build.pipelines import build_validation_data, evaluation_batches
 from mindcv.config import Config
 from mindcv.data import Pipeline
-from mindcv.engine import (
-    CheckpointManager,
-    EvalStep,
-    Evaluation,
-    History,
-    Saving,
-    evaluate,
-)
+from mindcv.engine import CheckpointManager, Evaluation, evaluate
 from mindcv.loss import create_loss
 from mindcv.models.weights.loading import evaluation_options
 from mindcv.runtime.session import Runtime
+from mindcv.step import EvalStep
 
 __all__ = [
     "build_checkpoints",
     "build_evaluation",
-    "build_history",
-    "build_saving",
     "build_validations",
 ]
 
@@ -40,9 +31,16 @@ def build_evaluation(
     runtime: Runtime,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> Callable[[], Evaluation | None]:
-    """A function that scores the network as it then is, and names images that cannot be read.
+    """Return a function that scores the network as it then is, and names images that cannot be read.
 
-    Its loss knows no label smoothing. Where it is asked to stop, it returns None.
+    Its loss has no label smoothing. Where it is asked to stop, it returns None.
+
+    Args:
+        config: Options.
+        network: The unwrapped network, or its EMA model.
+        data: The validation images.
+        runtime: This process.
+        stop_requested: Whether this process was asked to stop.
     """
     step = EvalStep(normalized(config, network), create_loss(config.loss.name, reduction="none"))
 
@@ -64,18 +62,21 @@ def build_evaluation(
 def build_validations(
     config: Config,
     network: nn.Cell,
-    average: nn.Cell | None,
+    ema_model: nn.Cell | None,
     runtime: Runtime,
     stop_requested: Callable[[], bool],
 ) -> tuple[Validation, Validation]:
-    """What scores the network, and what its moving average, while it trains; None for what does not."""
+    """Return functions that score the network and its EMA model while it trains.
+
+    Each is None where there is nothing to score: see `build_evaluation`.
+    """
     if not config.validation.val_while_train:
         return None, None
     data = build_validation_data(config, runtime)
     validate = build_evaluation(config, network, data, runtime, stop_requested)
-    if average is None:
+    if ema_model is None:
         return validate, None
-    return validate, build_evaluation(config, average, data, runtime, stop_requested)
+    return validate, build_evaluation(config, ema_model, data, runtime, stop_requested)
 
 
 def build_checkpoints(
@@ -85,7 +86,7 @@ def build_checkpoints(
     classes: Sequence[str],
     runtime: Runtime,
 ) -> CheckpointManager | None:
-    """What saves the state of a training; one rank does."""
+    """Return the writer of a run's checkpoints; None on all ranks but the first."""
     if not runtime.is_main:
         return None
     return CheckpointManager(
@@ -93,23 +94,4 @@ def build_checkpoints(
         tensors=state,
         metadata={"config": config.options(), "classes": list(classes), **evaluation_options(network)},
         **vars(config.checkpoint),
-    )
-
-
-def build_history(config: Config, runtime: Runtime) -> History | None:
-    """What records the epochs; one rank does."""
-    return History(config.checkpoint.folder) if runtime.is_main else None
-
-
-def build_saving(config: Config, runtime: Runtime, stop_requested: Callable[[], bool]) -> Saving:
-    """When the state is saved within an epoch."""
-    recovery = config.recovery
-    # A look makes the ranks wait for each other: on a CPU that costs nothing beside a step.
-    alone = runtime.world_size == 1 or runtime.device == "CPU"
-    return Saving(
-        every_updates=recovery.ckpt_save_steps,
-        every_seconds=60 * recovery.ckpt_save_minutes,
-        stop_requested=stop_requested,
-        combine=runtime.sum_over_ranks,
-        look_every=1 if alone else math.gcd(config.system.log_interval, recovery.ckpt_save_steps),
     )

@@ -1,5 +1,6 @@
-"""Build the network of a run, its EMA model and its teacher."""
+"""The network of a run, its EMA model and its teacher."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ from mindcv.build.pipelines import channel_scale, count_classes
 from mindcv.build.resumed_run import Found, resumed_options
 from mindcv.config import Config
 from mindcv.errors import UserError
+from mindcv.files.checkpoint_file import AVERAGE
 from mindcv.loss import create_loss
 from mindcv.models import create_model, freeze, seed_dropout
 from mindcv.models.weights.loading import evaluation_options
 from mindcv.models.weights.pretrained import CLASSES
+from mindcv.models.weights.weight_files import read_weights
 from mindcv.runtime.session import Runtime
 from mindcv.step import (
     DistillationLoss,
@@ -23,7 +26,9 @@ from mindcv.step import (
     mixed_precision,
 )
 
-__all__ = ["build_average", "build_forward", "build_network", "normalized"]
+__all__ = ["build_ema_model", "build_forward", "build_network", "normalized"]
+
+logger = logging.getLogger("mindcv.build")
 
 RANDOM_WEIGHTS = {"pretrained": False, "checkpoint_path": "", "new_classifier": False}
 
@@ -36,16 +41,16 @@ def build_network(
     is_training: bool = False,
     resumed: Found | None = None,
 ) -> nn.Cell:
-    """Build the unwrapped network, with the weights of `ckpt_path` or the published ones if there are any.
+    """Return the unwrapped network, with the weights of `ckpt_path` or the published ones if given.
 
-    For a validation with `ema` the weights are those of the EMA model.
+    For a validation with `ema` these are the EMA model's.
 
     Args:
         config: Options.
         classes: Names of the dataset's classes.
         runtime: This process.
         is_training: Whether it is to be trained.
-        resumed: The checkpoint that its training resumes from, see `find_resumed`; it has all the weights.
+        resumed: The checkpoint that its training resumes from, see `find_resumed`; it holds all the weights.
     """
     network = _network(
         config,
@@ -66,11 +71,11 @@ def build_network(
 
 
 def _from_published(config: Config, classes: Sequence[str], runtime: Runtime, *, is_training: bool) -> bool:
-    """Whether this process loads the published weights."""
+    """Return whether this process loads the published weights."""
     if not config.model.pretrained:
         return False
     if is_training:
-        # All ranks start from rank 0's values, see `build_train_step`.
+        # All ranks start from rank 0's values, see `broadcast_initial_values`.
         return runtime.is_main
     found = count_classes(config, classes)
     if found != CLASSES:
@@ -81,15 +86,15 @@ def _from_published(config: Config, classes: Sequence[str], runtime: Runtime, *,
     return True
 
 
-def build_average(
+def build_ema_model(
     config: Config, network: nn.Cell, classes: Sequence[str], runtime: Runtime
 ) -> nn.Cell | None:
-    """Build the EMA model of a network, or return None without `ema`."""
+    """Return a network for the EMA of another's weights; None without `ema`."""
     if not config.ema.ema:
         return None
-    average = _network(config, classes, runtime, evaluation_options(network))
-    mixed_precision(average, config.precision.amp_level, config.precision.amp_dtype, device=runtime.device)
-    return average
+    ema_model = _network(config, classes, runtime, evaluation_options(network))
+    mixed_precision(ema_model, config.precision.amp_level, config.precision.amp_dtype, device=runtime.device)
+    return ema_model
 
 
 def _network(
@@ -99,7 +104,7 @@ def _network(
     built: Mapping[str, Any],
     **loading: Any,
 ) -> nn.Cell:
-    """Create a network by the options; those that are not given are as in the network `built` before."""
+    """Return a network by the options; those that they leave open are as another one was built."""
     given = {name: value for name, value in vars(config.model).items() if value is not None}
     return create_model(
         **{**built, **given, **RANDOM_WEIGHTS, **loading, "num_classes": count_classes(config, classes)},
@@ -116,17 +121,27 @@ def build_forward(config: Config, network: nn.Cell, classes: Sequence[str]) -> n
     loss = DistillationLoss(loss, **vars(config.distillation))
     if config.teacher.is_onnx:
         return NetworkWithTeacherLogits(student, loss)
+    return NetworkWithTeacher(student, normalized(config, _teacher(config, classes)), loss)
+
+
+def _teacher(config: Config, classes: Sequence[str]) -> nn.Cell:
+    """Return the teacher with its EMA weights, which score higher, where its checkpoint holds them."""
+    path = config.teacher.checkpoint_path
     try:
+        ema = any(name.startswith(AVERAGE) for name in read_weights(path).tensors)
         teacher = create_model(
             num_classes=count_classes(config, classes),
             in_channels=config.model.in_channels,
+            ema=ema,
             **vars(config.teacher),
         )
     except UserError as error:
         raise UserError(f"teacher={config.teacher.model_name}, teacher_ckpt_path: {error}") from error
-    return NetworkWithTeacher(student, normalized(config, teacher), loss)
+    if ema:
+        logger.info("teacher=%s: teaches with the EMA weights of %s", config.teacher.model_name, path)
+    return teacher
 
 
 def normalized(config: Config, network: nn.Cell) -> Normalized:
-    """Return the network behind the normalization of the images that the pipeline delivers."""
+    """Return a network that takes the images as the pipeline delivers them."""
     return Normalized(network, *channel_scale(config))

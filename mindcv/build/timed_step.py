@@ -5,7 +5,7 @@ from mindspore import Tensor
 
 from mindcv.build.network import build_forward, build_network, normalized
 from mindcv.build.optimization import build_optimizer
-from mindcv.build.train_step import build_train_step
+from mindcv.build.train_step import broadcast_initial_values, build_train_step
 from mindcv.config import Config
 from mindcv.models import summarize
 from mindcv.runtime.session import Runtime
@@ -32,6 +32,7 @@ def build_timed_step(config: Config, runtime: Runtime, steps: int) -> TrainStep:
     """Build the train step of train.py, with learning rates for `steps` steps."""
     network = build_network(config, (), runtime, is_training=True)
     optimizer = build_optimizer(config, network, [config.schedule.lr] * steps)
+    broadcast_initial_values(network, optimizer, runtime)
     forward = build_forward(config, network, ())
     return build_train_step(config, network, forward, optimizer, None, runtime).set_train()
 

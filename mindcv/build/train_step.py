@@ -1,4 +1,4 @@
-"""The train step of a run, and the exchange of batch normalisation's statistics between its ranks."""
+"""The train step of a run, and what its ranks exchange besides gradients."""
 
 from collections.abc import Callable
 
@@ -15,10 +15,16 @@ from mindcv.step import (
     LossScale,
     TrainStep,
     batch_norm_statistics,
-    follow,
+    initialize_ema_model,
 )
 
-__all__ = ["build_statistics_exchange", "build_train_step"]
+__all__ = ["broadcast_initial_values", "build_statistics_exchange", "build_train_step"]
+
+
+def broadcast_initial_values(network: nn.Cell, optimizer: nn.Optimizer, runtime: Runtime) -> None:
+    """Give all ranks the values that rank 0 starts from."""
+    if runtime.world_size > 1:
+        broadcast_parameters([*network.get_parameters(), *optimizer.get_parameters()])
 
 
 def build_train_step(
@@ -26,27 +32,28 @@ def build_train_step(
     network: nn.Cell,
     forward: nn.Cell,
     optimizer: nn.Optimizer,
-    average: nn.Cell | None,
+    ema_model: nn.Cell | None,
     runtime: Runtime,
 ) -> TrainStep:
-    """The step that learns from a batch of images; all ranks start from rank 0's values.
+    """Return the step that learns from a batch of images.
+
+    The ranks must have the same values, see `broadcast_initial_values`: the EMA model starts from them.
 
     Args:
         config: Options.
-        network: The bare network.
-        forward: It with its loss, as from `build_forward`.
-        optimizer: Of the network's parameters.
-        average: The network that follows it, if one does.
+        network: The unwrapped network.
+        forward: The network with its loss, as from `build_forward`.
+        optimizer: The optimizer of the network's parameters.
+        ema_model: Its EMA model, if there is one.
         runtime: This process.
     """
     reduce = None
     if runtime.world_size > 1:
-        broadcast_parameters([*network.get_parameters(), *optimizer.get_parameters()])
         reduce = nn.DistributedGradReducer(optimizer.parameters, mean=True, degree=runtime.world_size)
     ema = None
-    if average is not None:
-        follow(average, network)
-        ema = Ema(network, average, config.ema.ema_decay)
+    if ema_model is not None:
+        initialize_ema_model(ema_model, network)
+        ema = Ema(network, ema_model, config.ema.ema_decay)
     precision = config.precision
     return TrainStep(
         forward,
@@ -70,18 +77,21 @@ def _clip(config: Config, network: nn.Cell, optimizer: nn.Optimizer) -> nn.Cell 
     if gradient.clip_mode == "value":
         return ClipByValue(gradient.clip_value)
     classifier = getattr(network, "classifier", None)
-    spared = [] if classifier is None else list(classifier.get_parameters())
-    return AdaptiveClip(optimizer.parameters, gradient.clip_value, spared)
+    excluded = [] if classifier is None else list(classifier.get_parameters())
+    return AdaptiveClip(optimizer.parameters, gradient.clip_value, excluded)
 
 
 def build_statistics_exchange(
-    config: Config, network: nn.Cell, average: nn.Cell | None, runtime: Runtime
+    config: Config, network: nn.Cell, ema_model: nn.Cell | None, runtime: Runtime
 ) -> Callable[[], None] | None:
-    """A function that gives all ranks the same statistics of batch normalisation, if they are to."""
+    """Return a function that gives all ranks the same statistics of batch normalisation.
+
+    None where they keep their own, or where there is one rank.
+    """
     if runtime.world_size == 1 or config.parallel.dist_bn == "none":
         return None
     exchange = average_parameters if config.parallel.dist_bn == "reduce" else broadcast_parameters
     statistics = batch_norm_statistics(network)
-    if average is not None:
-        statistics += batch_norm_statistics(average)
+    if ema_model is not None:
+        statistics += batch_norm_statistics(ema_model)
     return lambda: exchange(statistics)

@@ -1,24 +1,26 @@
-"""Training and evaluation of networks that others have built."""
+"""What the host does in a training run: the trainer, its callbacks, checkpoints, and evaluation."""
 
+from mindcv.engine.callbacks import RunCallback, run_state
 from mindcv.engine.checkpoint import CheckpointManager, training_state
 from mindcv.engine.checkpoint_averaging import average_checkpoints, select_checkpoints
-from mindcv.engine.evaluate import EvalStep, Evaluation, evaluate
-from mindcv.engine.history import EpochResult, History
-from mindcv.engine.run_position import Progress
-from mindcv.engine.save_schedule import Saving
+from mindcv.engine.epoch_result import EpochResult
+from mindcv.engine.evaluate import Evaluation, evaluate
+from mindcv.engine.run_position import RunPosition
+from mindcv.engine.run_state import Interval, RunState
 from mindcv.engine.trainer import Trainer
 
 __all__ = [
     "CheckpointManager",
     "EpochResult",
-    "EvalStep",
     "Evaluation",
-    "History",
-    "Progress",
-    "Saving",
+    "Interval",
+    "RunCallback",
+    "RunPosition",
+    "RunState",
     "Trainer",
     "average_checkpoints",
     "evaluate",
+    "run_state",
     "select_checkpoints",
     "training_state",
 ]

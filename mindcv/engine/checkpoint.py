@@ -1,4 +1,4 @@
-"""Which checkpoints of a training run are written, what they hold, and which are kept."""
+"""The checkpoints of a training run: which are written, what they hold, and which are kept."""
 
 import logging
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 from mindspore import Parameter, Tensor, nn
 
 from mindcv.choices import SavePolicy
-from mindcv.engine.run_position import Progress
+from mindcv.engine.run_position import RunPosition
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import OPTIMIZER, STEP, write_checkpoint
 from mindcv.step.train_step import TrainStep
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | Tensor]:
-    """Every tensor that training changes.
+    """Return every tensor that training changes.
 
-    The network's have their own names, those of its moving average the same after ``ema.``, the optimizer's
+    The network's have their own names, those of its EMA model the same after ``ema.``, the optimizer's
     after ``optimizer.``, and the counters and the loss scale after ``step.``.
 
     Args:
-        network: The bare network; its parameters are a checkpoint's weights.
-        step: Its train step. What the gradients of several batches add up to is not saved: that is empty
-            after each update, and so at the end of an epoch.
+        network: The unwrapped network; its parameters are a checkpoint's weights.
+        step: Its train step. Accumulated gradients are not saved: they are zero after each update, and so
+            at the end of an epoch.
     """
     weights = network.parameters_dict()
     optimizer = {name: p for name, p in step.optimizer.parameters_dict().items() if name not in weights}
@@ -38,13 +38,13 @@ def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | T
     random_state = getattr(network, "random_state", None)
     if random_state is not None:
         others["dropout.passes"] = random_state.passes
-    averages = {}
+    ema = {}
     if step.ema is not None:
-        averages = {p.name: p for p in step.ema.averages}
+        ema = {p.name: p for p in step.ema.ema_values}
         others[step.ema.updates.name] = step.ema.updates
     return {
         **weights,
-        **averages,
+        **ema,
         **{f"{OPTIMIZER}{name}": parameter for name, parameter in optimizer.items()},
         **{f"{STEP}{name}": parameter for name, parameter in others.items()},
     }
@@ -57,19 +57,16 @@ class _Saved:
 
 
 class CheckpointManager:
-    """Writes a numbered checkpoint now and then, keeps the wanted number of them, and always the best one.
+    """Writes numbered checkpoints, keeps the newest or the best of them, and always the best epoch's.
 
     Args:
-        folder: Receives the files; made if missing.
+        folder: Receives the files; `prepare_folder` creates it.
         name: Start of the files' names, usually the model's.
         tensors: What to save, such as `training_state` returns.
-        metadata: What every checkpoint says beside its epoch and score: the config and the classes.
+        metadata: Metadata of every checkpoint beside its epoch and score: the config and the class names.
         interval: Epochs between two numbered checkpoints; the last epoch is saved too.
         policy: Keep the newest or the best ones.
-        keep: How many numbered checkpoints are kept; with 0 none is written.
-
-    Raises:
-        UserError: If the folder cannot be made or written to.
+        keep: Number of numbered checkpoints to keep; with 0 none is written.
     """
 
     def __init__(
@@ -92,8 +89,15 @@ class CheckpointManager:
         self.keep = keep
         self.saved: list[_Saved] = []
         self.best_score = float("-inf")
+
+    def prepare_folder(self) -> None:
+        """Create the folder, and remove what a run that was killed while it wrote a file has left there.
+
+        Raises:
+            UserError: If the folder cannot be created or written to.
+        """
         prepare_folder(self.folder)
-        for leftover in self.folder.glob(f".{name}[-_]*.ckpt.*"):  # of a run killed while it wrote a file
+        for leftover in self.folder.glob(f".{self.name}[-_]*.ckpt.*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
     @property
@@ -106,11 +110,11 @@ class CheckpointManager:
         """The file of the newest state within an epoch."""
         return self.folder / f"{self.name}_latest.ckpt"
 
-    def after_epoch(self, progress: Progress, step: int, *, score: float | None, last: bool) -> None:
-        """Save what an epoch deserves.
+    def after_epoch(self, position: RunPosition, step: int, *, score: float | None, last: bool) -> None:
+        """Save the numbered checkpoint of an epoch if it is due, and the best one if this epoch is the best.
 
         Args:
-            progress: The place after it.
+            position: The position after the epoch.
             step: Updates finished so far.
             score: Top-1 accuracy of the validation after this epoch, if there was one.
             last: Whether training ends here.
@@ -119,46 +123,46 @@ class CheckpointManager:
         rank = float("-inf") if score is None or isnan(score) else score
         is_best = rank > self.best_score
         self.best_score = max(rank, self.best_score)
-        epoch = progress.epoch
+        epoch = position.epoch
         if self.keep and (last or epoch % self.interval == 0):
             path = self.folder / f"{self.name}-{epoch}.ckpt"
             self.saved = [saved for saved in self.saved if saved.path != path] + [_Saved(path, rank)]
-            write_checkpoint(path, self.tensors, self._metadata(progress, step, score))
+            write_checkpoint(path, self.tensors, self._metadata(position, step, score))
             self.latest_path.unlink(missing_ok=True)
             self._drop_surplus()
         if is_best:
-            write_checkpoint(self.best_path, self.tensors, self._metadata(progress, step, score))
+            write_checkpoint(self.best_path, self.tensors, self._metadata(position, step, score))
 
-    def save(self, progress: Progress, step: int) -> None:
+    def save(self, position: RunPosition, step: int) -> None:
         """Save the state within an epoch, in place of the one before.
 
         Args:
-            progress: The place.
+            position: The position within the epoch.
             step: Updates finished so far.
         """
-        write_checkpoint(self.latest_path, self.tensors, self._metadata(progress, step, None))
+        write_checkpoint(self.latest_path, self.tensors, self._metadata(position, step, None))
 
-    def _metadata(self, progress: Progress, step: int, score: float | None) -> dict[str, Any]:
+    def _metadata(self, position: RunPosition, step: int, score: float | None) -> dict[str, Any]:
         return {
             **self.metadata,
-            "epoch": progress.epoch,
+            "epoch": position.epoch,
             "step": step,
             "top1": score,
-            "progress": progress.metadata(),
+            "progress": position.metadata(),
             "best_top1": _json_number(self.best_score),
             "kept": [[saved.path.name, _json_number(saved.score)] for saved in self.saved],
         }
 
     def warn_of_earlier_run(self) -> None:
-        """Say so if the folder holds files that a run from the start will replace."""
+        """Warn if the folder holds files of an earlier run, which a new one replaces."""
         if checkpoint_files(self.folder, self.name):
             logger.warning(
-                "%s holds an earlier run, whose files are replaced; --resume auto would go on with it",
+                "%s holds an earlier run, whose files are replaced; --resume auto would continue it",
                 self.folder,
             )
 
     def restore(self, metadata: Mapping[str, Any]) -> None:
-        """Go on with the files of the run that wrote this metadata, as far as they are in the folder."""
+        """Adopt the files of the run that wrote this metadata, as far as they are in the folder."""
         if self.best_path.is_file():
             self.best_score = _score(metadata["best_top1"])
         kept = [_Saved(self.folder / name, _score(score)) for name, score in metadata["kept"]]
@@ -173,7 +177,7 @@ class CheckpointManager:
 
 
 def checkpoint_files(folder: Path, name: str) -> list[Path]:
-    """The checkpoints that a run of this name has left in a folder."""
+    """Return the checkpoints of a run of this name in a folder."""
     return [path for path in folder.glob("*.ckpt") if path.name.startswith((f"{name}-", f"{name}_"))]
 
 
@@ -186,10 +190,10 @@ def _score(number: float | None) -> float:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder for a run's output.
+    """Create a folder for a run's output.
 
     Raises:
-        UserError: If it cannot be made or written to.
+        UserError: If it cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The average of several checkpoints' weights, which is often better than each of them."""
+"""The average of several checkpoints' weights, which often scores higher than each of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ def average_checkpoints(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor],
     """Average weights and statistics of batch normalisation, each tensor with those of its own name.
 
     The sum is float64 and the result float32, so that equal files average to themselves. The optimizer's
-    state and whatever is no floating-point number, such as a count of steps, are left out. Weights of one
-    run average well; those of different runs do not, because their units have different meanings.
+    state and tensors of integers, such as a count of steps, are excluded. Weights of one run average well;
+    those of different runs do not, because their units have different meanings.
 
     Args:
         paths: Checkpoint files; one is read at a time.
@@ -33,17 +33,17 @@ def average_checkpoints(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor],
         ``config``, ``classes``, ``bn_eps`` and ``padding``.
 
     Raises:
-        UserError: If a file cannot be read, comes twice, or differs in names, shapes, classes, epsilon
+        UserError: If a file cannot be read, is duplicated, or differs in names, shapes, classes, epsilon
             or padding from the first one.
     """
     if not paths:
-        raise UserError("there is nothing to average: give one checkpoint or more")
+        raise UserError("there is nothing to average: give one or more checkpoints")
     files = [Path(path) for path in paths]
     sums: dict[str, np.ndarray] = {}
     metadata: dict[str, Any] = {}
     for i, path in enumerate(files):
         if path.resolve() in {other.resolve() for other in files[:i]}:
-            raise UserError(f"{path}: the checkpoint comes twice: name each one once")
+            raise UserError(f"{path}: the checkpoint is duplicated: give each one once")
         tensors, its_metadata = _weights(path)
         if i == 0:
             sums = {name: value.astype(np.float64) for name, value in tensors.items()}
@@ -64,7 +64,7 @@ def _weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if not name.startswith(TRAINING_STATE) and np.issubdtype(value.dtype, np.floating)
     }
     if not tensors:
-        raise UserError(f"{path}: the checkpoint holds no weights: leave it out")
+        raise UserError(f"{path}: the checkpoint lacks weights: leave it out")
     return tensors, checkpoint.metadata
 
 
@@ -76,18 +76,18 @@ def _check_same(
     wanted: Mapping[str, np.ndarray],
     first_metadata: Mapping[str, Any],
 ) -> None:
-    """Refuse a file that does not belong to the first one, and name the first difference."""
+    """Refuse a file that does not match the first one, and name the first difference."""
     remedy = "average checkpoints of one model"
     for name, value in wanted.items():
         if name not in tensors:
-            raise UserError(f"{path}: holds no '{name}', which {first} has: {remedy}")
+            raise UserError(f"{path}: lacks '{name}', which {first} has: {remedy}")
         if tensors[name].shape != value.shape:
             raise UserError(
                 f"{path}: '{name}' has shape {tensors[name].shape}, and {value.shape} in {first}: {remedy}"
             )
     for name in tensors:
         if name not in wanted:
-            raise UserError(f"{path}: holds '{name}', which {first} has not: {remedy}")
+            raise UserError(f"{path}: holds '{name}', which {first} lacks: {remedy}")
     for key in BUILT:
         its, firsts = metadata.get(key), first_metadata.get(key)
         if its != firsts:
@@ -98,15 +98,15 @@ def _check_same(
 
 
 def select_checkpoints(folder: str | Path, *, last: int | None = None, best: int | None = None) -> list[Path]:
-    """Choose among the checkpoints that a training left in a folder, by what they say of themselves.
+    """Select checkpoints of a training run in a folder, by their metadata.
 
-    A file that names no epoch, such as an average, is passed over, and so are one from within an epoch and
-    the copy of the best epoch where the epoch has a numbered file too.
+    A file without an epoch, such as an average, is skipped, and so are one from within an epoch and the copy
+    of the best epoch where the epoch has a numbered file too.
 
     Args:
-        folder: The training's ``ckpt_save_dir``.
-        last: Take this many of the latest epochs.
-        best: Take this many of the highest top-1 accuracies; an epoch without a validation ranks last, and
+        folder: The run's ``ckpt_save_dir``.
+        last: Select this many of the latest epochs.
+        best: Select this many of the highest top-1 accuracies; an epoch without a validation ranks last, and
             of equal ones the latest comes first.
 
     Returns:
@@ -116,12 +116,12 @@ def select_checkpoints(folder: str | Path, *, last: int | None = None, best: int
         UserError: If the folder has too few checkpoints, or not exactly one of `last` and `best` is given.
     """
     if (last is None) == (best is None):
-        raise UserError("the folder's checkpoints are chosen by --last K or by --best K: give one of them")
+        raise UserError("--folder needs either --last K or --best K: give one of them")
     wanted = f"--last {last}" if best is None else f"--best {best}"
     count = last if best is None else best
     found = _epochs_in(Path(folder))
     if not found:
-        raise UserError(f"{folder}: no training's checkpoints are there: give its ckpt_save_dir")
+        raise UserError(f"{folder}: lacks checkpoints of a training run: give its ckpt_save_dir")
     if not 1 <= (count or 0) <= len(found):
         raise UserError(f"{wanted}: {folder} has {len(found)} checkpoints: give 1 to {len(found)}")
     key = _epoch if best is None else _score
@@ -129,7 +129,7 @@ def select_checkpoints(folder: str | Path, *, last: int | None = None, best: int
 
 
 def _epochs_in(folder: Path) -> dict[Path, dict[str, Any]]:
-    """Metadata of one file for each epoch of each run; a numbered file sorts before the best one's copy."""
+    """Return the metadata of one file per epoch and run; a numbered file precedes the best copy."""
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for path in sorted(folder.glob("*.ckpt")):
         metadata = read_checkpoint(path).metadata

@@ -1,4 +1,4 @@
-"""The learning-rate range test: train while the rate rises, and see where the loss falls fastest.
+"""The learning-rate range test: train while the rate rises, and find where the loss falls fastest.
 
 Smith 2017, "Cyclical Learning Rates for Training Neural Networks" (arXiv 1506.01186), with the exponential
 rise and the smoothed loss of Howard and Gugger's fastai.
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from mindcv.engine.trainer import TrainingData
+from mindcv.engine.training_data import TrainingData
 from mindcv.errors import UserError
 from mindcv.step.train_step import TrainStep
 
@@ -32,11 +32,11 @@ SMOOTHING = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """What a range test suggests.
+    """Learning rates that a range test suggests.
 
     Args:
         steepest: Learning rate at which the loss falls fastest against the logarithm of the rate.
-        lowest: Learning rate at which the loss is lowest; by then training is about to become unstable.
+        lowest: Learning rate at which the loss is lowest; beyond it training becomes unstable.
     """
 
     steepest: float
@@ -51,7 +51,7 @@ class Suggestion:
 
 @dataclass(frozen=True, kw_only=True)
 class RangeTest:
-    """What a range test went through, step by step.
+    """The steps of a range test.
 
     Args:
         rates: Learning rates.
@@ -65,7 +65,7 @@ class RangeTest:
 
     @property
     def suggestion(self) -> Suggestion | None:
-        """What follows from it, see `suggest`."""
+        """The suggested learning rates, see `suggest`."""
         return suggest(self.rates, self.smoothed)
 
     def write(self, folder: str | Path) -> tuple[Path, Path]:
@@ -88,14 +88,14 @@ class RangeTest:
 
 
 def exponential_rates(lowest: float, highest: float, steps: int) -> list[float]:
-    """Learning rates from `lowest` to `highest`, each the same factor above the one before.
+    """Return learning rates from `lowest` to `highest`, with a constant ratio.
 
     Raises:
         UserError: If they do not rise, or there are too few.
     """
     if not 0 < lowest < highest < inf:
         raise UserError(
-            f"lowest_lr={lowest:g} and highest_lr={highest:g} are no range: give two numbers above 0, "
+            f"lowest_lr={lowest:g} and highest_lr={highest:g} are not a range: give two numbers above 0, "
             "the lower one first"
         )
     if steps < FEWEST_STEPS:
@@ -104,7 +104,7 @@ def exponential_rates(lowest: float, highest: float, steps: int) -> list[float]:
 
 
 def smooth(losses: Sequence[float], weight: float = SMOOTHING) -> list[float]:
-    """Exponential moving averages, without the bias towards the zero that they start from.
+    """Return exponential moving averages, without the bias towards the zero that they start from.
 
     Args:
         losses: Losses in their order.
@@ -123,8 +123,8 @@ def smooth(losses: Sequence[float], weight: float = SMOOTHING) -> list[float]:
 def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> Suggestion | None:
     """Find where the loss falls fastest and where it is lowest.
 
-    The first tenth of the steps is passed over, because few losses are averaged there; the steepest descent
-    is sought from there to the minimum.
+    The first tenth of the steps is skipped, because few losses are averaged there; the steepest descent is
+    searched from there to the minimum.
 
     Args:
         rates: Rising learning rates.
@@ -155,10 +155,10 @@ def run_range_test(
     Args:
         step: A `TrainStep`, whose optimizer has the learning rates as its table.
         data: The training images; as many epochs as are needed.
-        rates: The same learning rates as the optimizer's, one an update.
-        combine: Takes the loss on this device and returns the mean over all of them, the same everywhere, so
-            that all stop together.
-        silent: Show no progress bar.
+        rates: The optimizer's learning rates, one per update.
+        combine: Takes the loss on this device and returns the mean over all devices, so that all stop at the
+            same step.
+        silent: Hide the progress bar.
 
     Raises:
         UserError: If an image cannot be read.
@@ -195,7 +195,7 @@ def _batches(data: TrainingData) -> Iterator[Any]:
 
 
 def draw(test: RangeTest, path: Path) -> None:
-    """Plot the losses against the logarithm of the learning rate, and mark what follows from them.
+    """Plot the losses against the logarithm of the learning rate, and mark the suggestion.
 
     Args:
         test: At least one step.

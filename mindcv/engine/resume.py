@@ -1,4 +1,4 @@
-"""Going on with a run: find its newest state, and put it back into network, optimizer and step."""
+"""Resume a run: find its newest state, and restore network, optimizer and step."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -17,19 +17,19 @@ logger = logging.getLogger(__name__)
 
 
 def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
-    """The newest checkpoint of a run that is whole, with its path.
+    """Return the newest intact checkpoint of a run, with its path.
 
-    One that is damaged is passed over with a warning.
+    A damaged one is skipped with a warning.
 
     Args:
-        folder: Where the run has saved.
+        folder: The run's ``ckpt_save_dir``.
         name: Start of its files' names.
 
     Returns:
         None if there is no checkpoint at all.
 
     Raises:
-        UserError: There are checkpoints, and none of them can be used.
+        UserError: If there are checkpoints, and none of them can be used.
     """
     files = checkpoint_files(Path(folder), name)
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
@@ -38,12 +38,12 @@ def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
         except UserError as error:
             logger.warning("%s; the one before it is tried", error)
     if files:
-        raise UserError(f"resume=auto: no checkpoint in {folder} can be used: empty it to start afresh")
+        raise UserError(f"resume=auto: no checkpoint in {folder} can be used: empty it to start again")
     return None
 
 
 def read_state(path: str | Path) -> Checkpoint:
-    """Read a checkpoint from which a run can go on.
+    """Read a checkpoint from which a run can be resumed.
 
     Raises:
         UserError: If it cannot be read, or holds weights only.
@@ -51,7 +51,7 @@ def read_state(path: str | Path) -> Checkpoint:
     checkpoint = read_checkpoint(path)
     if "progress" not in checkpoint.metadata:
         raise UserError(
-            f"{path}: holds no state of a training: give it as ckpt_path, which loads the weights"
+            f"{path}: lacks the state of a training run: give it as ckpt_path, which loads the weights"
         )
     return checkpoint
 
@@ -61,8 +61,8 @@ def restore_state(path: Path, found: Mapping[str, Any], state: Mapping[str, Para
 
     Args:
         path: The file, for messages.
-        found: What it holds, by name.
-        state: What `training_state` returns.
+        found: Its tensors by name.
+        state: The tensors of the run, as from `training_state`.
 
     Raises:
         UserError: If the two do not match; the message names the first difference.
@@ -70,19 +70,23 @@ def restore_state(path: Path, found: Mapping[str, Any], state: Mapping[str, Para
     remedy = "resume with the options that the run was started with"
     for name, parameter in state.items():
         if name not in found:
-            raise UserError(f"{path}: holds no '{name}', which this run has: {remedy}")
+            raise UserError(f"{path}: lacks '{name}', which this run has: {remedy}")
         if found[name].shape != tuple(parameter.shape):
             shapes = f"has shape {found[name].shape}, and {tuple(parameter.shape)} in this run"
             raise UserError(f"{path}: '{name}' {shapes}: {remedy}")
     for name in found:
         if name not in state:
-            raise UserError(f"{path}: holds '{name}', which this run has not: {remedy}")
+            raise UserError(f"{path}: holds '{name}', which this run lacks: {remedy}")
     for name, parameter in state.items():
         ops.assign(parameter, Tensor(found[name], parameter.dtype))
 
 
 def check_steps(path: Path, then: int, now: int) -> None:
-    """Refuse to go on with epochs of another length, where learning rates would belong to other steps."""
+    """Refuse epochs of another length, where learning rates would belong to other steps.
+
+    Raises:
+        UserError: If the two differ.
+    """
     if then != now:
         raise UserError(
             f"{path}: an epoch had {then} batches, and has {now} now: resume with the same batch_size, "

@@ -1,4 +1,4 @@
-"""How far a run has come: what a checkpoint says beside its tensors, so that another process can go on."""
+"""The position of a training run: what a checkpoint says beside its tensors, so that a run can be resumed."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from mindcv.engine.epoch_result import EpochResult
 from mindcv.engine.evaluate import Evaluation
-from mindcv.engine.history import EpochResult
 
-__all__ = ["Progress"]
+__all__ = ["RunPosition"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """The place in a run.
+class RunPosition:
+    """How far a training run has come. A checkpoint keeps it as its metadata ``progress``.
 
     Args:
         epoch: Epochs finished, their validation included.
         batch: Batches done of the epoch after those.
         losses: Training losses of these batches.
-        seconds: Time that they took.
+        seconds: Time spent on these batches.
         overflows: Updates skipped before that epoch.
-        steps_per_epoch: Batches in an epoch, which must stay the same; 0 if the run has not begun.
+        steps_per_epoch: Batches per epoch, which must stay the same; 0 if the run has not begun.
         results: The finished epochs.
     """
 
@@ -36,22 +36,28 @@ class Progress:
     results: tuple[EpochResult, ...] = ()
 
     def metadata(self) -> dict[str, Any]:
-        """The place as JSON can express it."""
+        """Return the position as values that JSON can express."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> "Progress":
-        """The place that `metadata` describes."""
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "RunPosition":
+        """Return the position that `metadata` describes."""
         results = tuple(_result(result) for result in metadata["results"])
         return cls(**{**metadata, "losses": tuple(metadata["losses"]), "results": results})
 
-    def shared(self, sum_over_ranks: Callable[[np.ndarray], np.ndarray]) -> "Progress":
-        """Rank 0's place, on every rank; the others bring an empty one, and go without the results."""
+    def shared(self, sum_over_ranks: Callable[[np.ndarray], np.ndarray]) -> "RunPosition":
+        """Return rank 0's position on every rank.
+
+        The other ranks start from an empty position, and do not receive the results.
+
+        Args:
+            sum_over_ranks: Adds up a float64 array over all ranks.
+        """
         numbers = [self.epoch, self.batch, self.seconds, self.overflows, self.steps_per_epoch]
         epoch, batch, seconds, overflows, steps = sum_over_ranks(np.array(numbers, np.float64))
         losses = np.zeros(int(batch))
         losses[: len(self.losses)] = self.losses
-        return Progress(
+        return RunPosition(
             epoch=int(epoch),
             batch=int(batch),
             losses=tuple(sum_over_ranks(losses).tolist()) if batch else (),

@@ -1,4 +1,4 @@
-"""How long a step takes."""
+"""The time that a step takes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ __all__ = ["StepTimes", "time_steps"]
 
 @dataclass(frozen=True, kw_only=True)
 class StepTimes:
-    """Seconds of steps, from the input's arrival to the result on the host.
+    """Times of steps in seconds, from fetching the input to the result on the host.
 
     Args:
-        first: Of the first step, which compiles in graph mode.
-        others: Of the measured ones; one more came before them.
+        first: Time of the first step, which compiles in graph mode.
+        others: Times of the measured steps; one warm-up step came before them.
     """
 
     first: float
@@ -28,12 +28,12 @@ class StepTimes:
 
 
 def time_steps(step: Callable[..., Any], batches: Iterator[tuple[Any, ...]], count: int) -> StepTimes:
-    """Take steps one by one, fetching their input included.
+    """Time steps one by one, fetching their input included.
 
     Args:
         step: Takes a batch, and returns a tensor.
         batches: Arguments of each step.
-        count: Steps to measure; two more come before them.
+        count: Steps to measure; two more run before them.
     """
     seconds = []
     for _ in range(count + 2):

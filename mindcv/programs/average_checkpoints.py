@@ -29,7 +29,7 @@ def average(options: argparse.Namespace) -> None:
     if options.folder:
         paths = select_checkpoints(options.folder, last=options.last, best=options.best)
     elif options.last is not None or options.best is not None:
-        raise UserError("--last and --best choose in a folder: give --folder DIR instead of checkpoints")
+        raise UserError("--last and --best select from a folder: give --folder DIR instead of checkpoints")
     if output.resolve() in {path.resolve() for path in paths}:
         raise UserError(f"--output {output} is one of the files to average: choose another name")
     tensors, metadata = average_checkpoints(paths)

@@ -37,6 +37,7 @@ def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
     forward = build.build_forward(config, network, classes)
     factor = build.learning_rate_factor(config, runtime)
     optimizer = build.build_optimizer(config, network, [factor * rate for rate in rates])
+    build.broadcast_initial_values(network, optimizer, runtime)
     test = run_range_test(
         build.build_train_step(config, network, forward, optimizer, None, runtime),
         data,

@@ -75,7 +75,7 @@ def report(options: argparse.Namespace, kind: str) -> None:
                 rates[ranks].append(run(ranks, arguments))
     one, two = (median(rates[ranks]) for ranks in RANKS)
     print(
-        f"{options.model}, {options.image_size} px, batch {options.batch_size} a rank, {kind} input: "
+        f"{options.model}, {options.image_size} px, batch size {options.batch_size} per rank, {kind} input: "
         f"1 rank {one:.2f} images/s, 2 ranks {two:.2f} images/s, efficiency {two / (2 * one):.2f} "
         f"(medians of {options.repeats} runs of {options.steps} steps)",
         flush=True,

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 __all__ = ["StopRequest"]
 
@@ -16,6 +17,8 @@ class StopRequest:
     The request is only noted; whoever works looks at it where stopping is safe. A second Ctrl-C stops at
     once, with status 130.
 
+    It listens from its first call to `stop_listening`.
+
     Args:
         speaks: Whether to say that a request has arrived; of several processes one does.
     """
@@ -24,7 +27,7 @@ class StopRequest:
         self._speaks = speaks
         self._made = False
         self._interrupted = False
-        self._listen()
+        self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
         """Whether there is a request; and listen on.
@@ -34,9 +37,16 @@ class StopRequest:
         self._listen()
         return self._made
 
+    def stop_listening(self) -> None:
+        """Give each signal the handler that it had before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
     def _listen(self) -> None:
         for number in SIGNALS:
-            signal.signal(number, self._note)
+            handler = signal.signal(number, self._note)
+            self._before.setdefault(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame

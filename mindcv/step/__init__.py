@@ -2,7 +2,8 @@
 
 from mindcv.step.clipping import AdaptiveClip, ClipByNorm, ClipByValue
 from mindcv.step.distillation import DistillationLoss, NetworkWithTeacher, NetworkWithTeacherLogits
-from mindcv.step.ema import Ema, follow
+from mindcv.step.ema import Ema, initialize_ema_model
+from mindcv.step.eval_step import EvalStep
 from mindcv.step.loss_scale import LossScale
 from mindcv.step.precision import mixed_precision
 from mindcv.step.train_step import NetworkWithLoss, Normalized, TrainStep, batch_norm_statistics
@@ -13,6 +14,7 @@ __all__ = [
     "ClipByValue",
     "DistillationLoss",
     "Ema",
+    "EvalStep",
     "LossScale",
     "NetworkWithLoss",
     "NetworkWithTeacher",
@@ -20,6 +22,6 @@ __all__ = [
     "Normalized",
     "TrainStep",
     "batch_norm_statistics",
-    "follow",
+    "initialize_ema_model",
     "mixed_precision",
 ]

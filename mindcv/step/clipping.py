@@ -23,7 +23,7 @@ class ClipByNorm(nn.Cell):
         self.map = ops.HyperMap()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The gradients, all times ``limit / max(norm, limit)``."""
+        """Return the gradients, each times ``limit / max(norm, limit)``."""
         total = ops.addn(self.map(_square_sum, gradients))
         factor = self.limit / ops.maximum(ops.sqrt(total), Tensor(self.limit, ms.float32))
         return self.map(ops.partial(_multiply, factor), gradients)
@@ -42,36 +42,36 @@ class ClipByValue(nn.Cell):
         self.map = ops.HyperMap()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The gradients within the range."""
+        """Return the gradients within the range."""
         return self.map(ops.partial(_clamp, self.limit), gradients)
 
 
 class AdaptiveClip(nn.Cell):
-    """Adaptive gradient clipping: limits the gradient of a unit to a part of the norm of its weights.
+    """Adaptive gradient clipping: limits the gradient of a unit to a fraction of the norm of its weights.
 
-    A unit is what makes one output: a row of a dense layer, a filter of a convolution, a whole vector. Where
+    A unit computes one output: a row of a dense layer, a filter of a convolution, or a vector. Where
     ``|G| > limit * max(|W|, 1e-3)``, its gradient becomes ``limit * max(|W|, 1e-3) * G / |G|``. Brock et al.
-    2021 (arXiv 2102.06171, equation 3), who leave out the classifier.
+    2021 (arXiv 2102.06171, equation 3), who exclude the classifier.
 
     Args:
-        parameters: What the gradients belong to, in their order.
+        parameters: The parameters of the gradients, in their order.
         limit: Largest ratio of the norms.
-        spared: Parameters whose gradients are not clipped.
+        excluded: Parameters whose gradients are not clipped.
     """
 
     def __init__(
-        self, parameters: Collection[Parameter], limit: float, spared: Collection[Parameter] = ()
+        self, parameters: Collection[Parameter], limit: float, excluded: Collection[Parameter] = ()
     ) -> None:
         super().__init__(auto_prefix=False)
         self.weights = ParameterTuple(parameters)
-        free = {id(parameter) for parameter in spared}
+        free = {id(parameter) for parameter in excluded}
         self.limits = tuple(
             Tensor(float("inf") if id(parameter) in free else limit, ms.float32) for parameter in parameters
         )
         self.map = ops.HyperMap()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The gradients, those that are too long shortened."""
+        """Return the gradients, scaled down where their norm is too large."""
         return self.map(_clip_units, self.limits, self.weights, gradients)
 
 

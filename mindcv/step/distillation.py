@@ -1,4 +1,4 @@
-"""Knowledge distillation: a student learns from the labels and from what a teacher says of its images."""
+"""Knowledge distillation: a student learns from the labels and from the logits of a teacher."""
 
 from typing import Any
 
@@ -13,26 +13,26 @@ TEACHER_PREFIX = "teacher."
 
 
 class DistillationLoss(nn.Cell):
-    r"""A loss of the labels, mixed with one of the teacher's logits.
+    r"""Mixes the loss of the labels with one of the teacher's logits.
 
     With student logits x, teacher logits t and temperature T the result is, averaged over the batch,
 
     - soft: :math:`(1 - \alpha) L(x, y) + \alpha T^2 KL(softmax(t / T) \| softmax(x / T))`, Hinton et al. 2015
       (arXiv 1503.02531). The factor :math:`T^2` keeps the gradients as large as at T = 1.
     - hard: :math:`(1 - \alpha) L(x, y) + \alpha CE(x, argmax\ t)`, Touvron et al. 2020 (DeiT,
-      arXiv 2012.12877). It has no temperature. Of equal logits the first is the teacher's choice.
+      arXiv 2012.12877). It has no temperature. Of equal logits the first one counts.
 
     It is computed in float32. No gradient reaches the teacher.
 
     Args:
         loss: L; takes the student's output and the labels and returns a scalar, the mean over the batch.
-        alpha: Part of the teacher, 0 to 1.
-        temperature: Above 1 it makes the teacher's probabilities softer; without meaning if ``hard``.
-        hard: Learn the teacher's first choice instead of its probabilities.
+        alpha: Weight of the teacher's loss, 0 to 1.
+        temperature: Above 1 it makes the teacher's probabilities softer; unused if ``hard``.
+        hard: Learn the teacher's hard label (argmax) instead of its probabilities.
 
     Inputs:
-        - **logits** - Of the student: [N, C], or a tuple (main, auxiliary...) of such. The teacher teaches
-          the main one; what the others count is up to ``loss``.
+        - **logits** - Of the student: [N, C], or a tuple (main, auxiliary...) of such. The teacher is
+          compared with the main one; ``loss`` weighs the others.
         - **teacher_logits** - [N, C].
         - **labels** - Class indices [N] or probabilities [N, C].
 
@@ -46,7 +46,9 @@ class DistillationLoss(nn.Cell):
     def __init__(self, loss: nn.Cell, *, alpha: float, temperature: float, hard: bool = False) -> None:
         super().__init__()
         if not 0 <= alpha <= 1:
-            raise UserError(f"alpha={alpha} is out of range: give the teacher's part, from 0 to 1")
+            raise UserError(
+                f"alpha={alpha} is out of range: give the weight of the teacher's loss, from 0 to 1"
+            )
         if not 0 < temperature < float("inf"):
             raise UserError(f"temperature={temperature} is out of range: give a number above 0")
         self.loss = loss
@@ -55,34 +57,34 @@ class DistillationLoss(nn.Cell):
         self.hard = hard
 
     def construct(self, logits, teacher_logits, labels):
-        """The mixed loss."""
+        """Return the mixed loss."""
         student = _main(logits).astype(ms.float32)
         teacher = ops.stop_gradient(teacher_logits).astype(ms.float32)
         if student.shape != teacher.shape:
             raise ValueError("the teacher's logits need the shape of the student's, [N, C]")
-        taught = self.first_choice(student, teacher) if self.hard else self.divergence(student, teacher)
+        taught = self.hard_label_loss(student, teacher) if self.hard else self.divergence(student, teacher)
         return (1 - self.alpha) * self.loss(logits, labels) + self.alpha * taught
 
     def divergence(self, student, teacher):
-        """How far the student's probabilities are from the teacher's, at the temperature."""
+        """Return the divergence of the student's probabilities from the teacher's, at the temperature."""
         teacher_log = ops.log_softmax(teacher / self.temperature, -1)
         student_log = ops.log_softmax(student / self.temperature, -1)
         divergences = (ops.exp(teacher_log) * (teacher_log - student_log)).sum(axis=1)
         return self.temperature**2 * divergences.mean()
 
-    def first_choice(self, student, teacher):
-        """Cross entropy with the teacher's first choice as the label."""
-        choice = ops.argmax(teacher, 1).expand_dims(1)
-        return -ops.gather_elements(ops.log_softmax(student, -1), 1, choice).mean()
+    def hard_label_loss(self, student, teacher):
+        """Return the cross entropy with the teacher's hard label (argmax)."""
+        label = ops.argmax(teacher, 1).expand_dims(1)
+        return -ops.gather_elements(ops.log_softmax(student, -1), 1, label).mean()
 
 
 class NetworkWithTeacher(nn.Cell):
-    """A student and, in the same step on the same images, its teacher: images and labels to a loss.
+    """Runs a student and, on the same images, its teacher: images and labels to a loss.
 
     The teacher always evaluates, with the running statistics of batch normalisation and without dropout,
     although the step around it is set to training. Its parameters are frozen, and their names get the prefix
-    ``teacher.``, so that they stay apart from the student's; load its weights before. Who optimises,
-    broadcasts and saves the bare student, as this toolkit does, leaves the teacher out.
+    ``teacher.``, so that they stay apart from the student's; load its weights before. The teacher
+    is neither optimised nor broadcast nor saved, as only the unwrapped student is.
 
     Args:
         network: The student: takes uint8 images of shape [N, C, H, W] and returns logits.
@@ -91,7 +93,7 @@ class NetworkWithTeacher(nn.Cell):
 
     Inputs:
         - **images** - uint8, [N, C, H, W].
-        - **labels** - Whatever the loss takes.
+        - **labels** - As the loss takes them.
 
     Outputs:
         Scalar, the loss.
@@ -104,13 +106,13 @@ class NetworkWithTeacher(nn.Cell):
         self.loss = loss
 
     def construct(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         teacher_logits = ops.stop_gradient(_main(self.teacher(images)))
         return self.loss(self.network(images), teacher_logits, labels)
 
 
 class NetworkWithTeacherLogits(nn.Cell):
-    """A student whose batches bring the teacher's logits along: images, labels and logits to a loss.
+    """Runs a student on batches that contain the teacher's logits: images, labels and logits to a loss.
 
     Args:
         network: The student: takes uint8 images of shape [N, C, H, W] and returns logits.
@@ -118,7 +120,7 @@ class NetworkWithTeacherLogits(nn.Cell):
 
     Inputs:
         - **images** - uint8, [N, C, H, W].
-        - **labels** - Whatever the loss takes.
+        - **labels** - As the loss takes them.
         - **teacher_logits** - float32, [N, num_classes].
 
     Outputs:
@@ -131,12 +133,12 @@ class NetworkWithTeacherLogits(nn.Cell):
         self.loss = loss
 
     def construct(self, images: Tensor, labels: Tensor, teacher_logits: Tensor) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         return self.loss(self.network(images), teacher_logits, labels)
 
 
 class _Frozen(nn.Cell):
-    """A network that only evaluates and never learns, whatever the cell around it is set to."""
+    """Keeps a network frozen and in evaluation mode, whatever the cell around it is set to."""
 
     def __init__(self, network: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -159,10 +161,10 @@ class _Frozen(nn.Cell):
         return super().add_flags_recursive(**flags)
 
     def construct(self, images: Tensor) -> Tensor:
-        """What the network returns."""
+        """Return the network's output."""
         return self.network(images)
 
 
 def _main(logits):
-    """The main output of a network that may have auxiliary ones."""
+    """Return the main output of a network that may have auxiliary ones."""
     return logits[0] if isinstance(logits, (tuple, list)) else logits

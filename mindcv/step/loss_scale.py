@@ -1,4 +1,4 @@
-"""Loss scale: small gradients survive half precision, and those that overflow are noticed."""
+"""Loss scale: keeps small gradients in half precision, and detects overflows."""
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
@@ -10,23 +10,24 @@ LARGEST = 2.0**24
 
 
 class LossScale(nn.Cell):
-    """The factor on the loss: fixed, or halved at each overflow and doubled after 2000 updates without one.
+    """Scales the loss: by a fixed factor, or by one that adapts to overflows.
 
-    The rule and its numbers are those of Micikevicius et al. 2018 (arXiv 1710.03740) as most toolkits have
+    A dynamic scale is halved at each overflow, and doubled after 2000 updates without one. The rule and its
+    numbers are those of Micikevicius et al. 2018 (arXiv 1710.03740) as most toolkits have
     them; the scale stays between 1 and 2**24.
 
     Args:
-        value: The scale, or the first one.
+        value: The scale, or the initial one.
         dynamic: Whether it changes.
-        skip: Whether an update with an overflow is left out. With a dynamic scale it always is.
+        skip: Whether an update with an overflow is skipped. With a dynamic scale it always is.
         window: Updates without an overflow before a dynamic scale is doubled.
 
     Attributes:
         value: The scale, a scalar; a parameter if it is dynamic.
-        active: Whether there is anything to divide the gradients by.
-        skips: Whether updates with an overflow are left out.
-        overflows: How many were, as a parameter; only if `skips`.
-        in_a_row: How many of the last updates were, without one between them; only if `skips`.
+        active: Whether the gradients must be divided by the scale.
+        skips: Whether updates with an overflow are skipped.
+        overflows: Number of skipped updates, a parameter; only if `skips`.
+        in_a_row: Number of skipped updates since the last one that was not, a parameter; only if `skips`.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class LossScale(nn.Cell):
 
     @property
     def remedy(self) -> str:
-        """What to do where losses or gradients are not finite: a dynamic scale has then been lowered."""
+        """Advice for losses or gradients that are not finite: a dynamic scale has been lowered already."""
         lower = "loss_scale or lr, or" if self.active and not self.dynamic else "lr or"
         return f"lower {lower} lengthen warmup_epochs"
 
     def all_finite(self, gradients: tuple[Tensor, ...]) -> Tensor:
-        """Whether no element of any gradient is infinite or NaN, as a boolean scalar."""
+        """Return whether no element of any gradient is NaN or infinite, as a boolean scalar."""
         flags = self.map(_is_finite, gradients)
         finite = flags[0]
         for flag in flags[1:]:
@@ -61,10 +62,10 @@ class LossScale(nn.Cell):
         return finite
 
     def adjust(self, finite: Tensor) -> Tensor:
-        """Take note of an update.
+        """Count an update, and adjust a dynamic scale.
 
         Args:
-            finite: What `all_finite` said of its gradients.
+            finite: Whether its gradients were finite, see `all_finite`.
 
         Returns:
             The number of overflows so far.

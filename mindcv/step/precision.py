@@ -15,7 +15,7 @@ TYPES = {"fp16": ms.float16, "bf16": ms.bfloat16}
 
 
 def mixed_precision(network: nn.Cell, level: str, dtype: HalfPrecision = "fp16", *, device: str = "") -> None:
-    """Let parts of a network compute in half precision; its parameters stay float32.
+    """Make cells of a network compute in half precision; its parameters stay float32.
 
     * ``O0``: everything in float32.
     * ``O1``, ``auto``: convolutions and dense layers in half precision, batch normalisation in float32, and

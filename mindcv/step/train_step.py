@@ -1,4 +1,4 @@
-"""The cells that run on the device for a batch of training: normalisation, loss, the one train step."""
+"""The cells that run on the device for a batch of training: normalisation, loss and the train step."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ __all__ = ["NetworkWithLoss", "Normalized", "TrainStep", "batch_norm_statistics"
 
 
 class Normalized(nn.Cell):
-    """A network that takes raw images and normalises them first.
+    """Normalises raw images before a network.
 
-    Images travel to the device as uint8, a quarter of the bytes of float32. The network itself stays as
-    `create_model` returned it, and so do its parameters' names.
+    Images travel to the device as uint8, a quarter of the bytes of float32. The network itself and its
+    parameters' names stay as `create_model` returned them.
 
     Args:
         network: Takes float32 images of shape [N, C, H, W].
@@ -31,12 +31,12 @@ class Normalized(nn.Cell):
         self.scale = Tensor([1 / value for value in std], ms.float32).reshape(shape)
 
     def construct(self, images: Tensor) -> Tensor:
-        """Logits of images of shape [N, C, H, W] and any number type, on the scale 0 to 255."""
+        """Return the logits of images of shape [N, C, H, W] and any number type, on the scale 0 to 255."""
         return self.network((ops.cast(images, ms.float32) - self.mean) * self.scale)
 
 
 class NetworkWithLoss(nn.Cell):
-    """The forward pass of training.
+    """Computes the loss of a batch: the forward pass of training.
 
     Args:
         network: Takes a batch of images and returns logits.
@@ -49,7 +49,7 @@ class NetworkWithLoss(nn.Cell):
         self.loss = loss
 
     def construct(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss, a scalar.
+        """Return the loss, a scalar.
 
         Args:
             images: Shape [N, C, H, W].
@@ -59,20 +59,21 @@ class NetworkWithLoss(nn.Cell):
 
 
 class TrainStep(nn.Cell):
-    """One step of training: forward, backward, and once in `accumulation` batches an update.
+    """Takes one step of training: forward, backward, and an update after every `accumulation` batches.
 
-    An update averages the gradients of the batches and of the devices, removes the loss scale, clips, moves
-    the parameters, and then their moving averages. If a gradient has overflowed, and the loss scale is one
-    that expects it, the update is left out on all devices alike and counted.
+    An update averages the gradients over the batches and the devices, removes the loss scale, clips, and
+    updates the parameters and then the EMA model. If a gradient has overflowed, and the loss scale expects
+    that, the update is skipped on all devices alike and counted.
 
     Args:
         forward: Takes the columns of a batch and returns the loss, a scalar: a `NetworkWithLoss`.
-        optimizer: Updates the parameters it was built with.
+        optimizer: Updates the parameters that it was built with.
         reduce: Averages the gradients over the devices; None on a single one.
-        loss_scale: What the loss is multiplied by before the backward pass; None for no scaling.
-        accumulation: Batches to an update, with the effect of one batch as large as all of them together.
-        clip: Takes gradients and returns shorter ones; None for no clipping.
-        ema: Moving averages that follow each update; None for none.
+        loss_scale: Factor on the loss in the backward pass; None for no scaling.
+        accumulation: Gradient accumulation steps, the batches per update: the effect is that of one batch as
+            large as all of them together.
+        clip: Takes gradients and returns clipped ones; None for no clipping.
+        ema: Updates the EMA model after each update; None for none.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class TrainStep(nn.Cell):
         self.map = ops.HyperMap()
         self.depend = ops.Depend()
         if accumulation > 1:
-            self.parts = Tensor(accumulation, ms.float32)
+            self.count = Tensor(accumulation, ms.float32)
             self.batches = Parameter(Tensor(0, ms.int32), name="accumulation.batches", requires_grad=False)
             self.sums = ParameterTuple(_zeros_like(p, "accumulation.") for p in optimizer.parameters)
 
@@ -109,7 +110,7 @@ class TrainStep(nn.Cell):
         """Take one step.
 
         Args:
-            *batch: What `forward` takes: images of shape [N, C, H, W], and labels.
+            *batch: The columns that `forward` takes: images of shape [N, C, H, W], and labels.
 
         Returns:
             The loss before the step, a scalar.
@@ -118,7 +119,7 @@ class TrainStep(nn.Cell):
         loss = loss / self.loss_scale.value
         if self.accumulation == 1:
             return self._update(loss, gradients)
-        loss = self.depend(loss, self.map(ops.partial(_add, self.parts), self.sums, gradients))
+        loss = self.depend(loss, self.map(ops.partial(_add, self.count), self.sums, gradients))
         ops.assign_add(self.batches, 1)
         if self.batches == self.accumulation:
             loss = self._update(loss, self.sums)
@@ -126,8 +127,8 @@ class TrainStep(nn.Cell):
             ops.assign(self.batches, 0)
         return loss
 
-    def forget_batches(self) -> None:
-        """Drop the gradients of batches that have not made an update yet."""
+    def discard_gradients(self) -> None:
+        """Discard the accumulated gradients of batches that have not led to an update."""
         if self.accumulation > 1:
             self.map(_clear, self.sums)
             ops.assign(self.batches, 0)
@@ -164,8 +165,8 @@ _divide = ops.MultitypeFuncGraph("divide")
 
 
 @_add.register("Tensor", "Tensor", "Tensor")
-def _add_part(parts: Tensor, total: Parameter, gradient: Tensor) -> Tensor:
-    return ops.assign_add(total, gradient / parts)
+def _add_share(count: Tensor, total: Parameter, gradient: Tensor) -> Tensor:
+    return ops.assign_add(total, gradient / count)
 
 
 @_clear.register("Tensor")
@@ -179,7 +180,7 @@ def _divide_by_tensor(divisor: Tensor, gradient: Tensor) -> Tensor:
 
 
 def batch_norm_statistics(network: nn.Cell) -> list[Parameter]:
-    """The running means and variances of all batch normalisations in a network that are not frozen."""
+    """Return the running means and variances of all batch normalisations that are not frozen."""
     norms = [
         cell
         for _, cell in network.cells_and_names()

@@ -10,9 +10,11 @@ from PIL import Image
 
 from mindcv import build
 from mindcv.config import Config
-from mindcv.engine import Evaluation, Trainer, training_state
+from mindcv.engine import Evaluation, training_state
+from mindcv.engine.callbacks import EpochReport, HistoryTable, LearningCurve, ProgressBar
 from mindcv.errors import UserError
 from mindcv.runtime.session import Runtime
+from tests.support.training import usual_trainer
 
 ALONE = Runtime(device="CPU")
 
@@ -51,7 +53,7 @@ def score(folder: Path, **options) -> Evaluation:
     return build.build_evaluation(config, network(), data, ALONE)()
 
 
-def test_the_loss_of_a_validation_knows_no_label_smoothing(folder):
+def test_the_loss_of_a_validation_has_no_label_smoothing(folder):
     plain = score(folder)
     assert plain.images == 6
     assert score(folder, label_smoothing=0.1) == plain
@@ -83,7 +85,8 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     forward = build.build_forward(config, net, "ab")
     step = build.build_train_step(config, net, forward, optimizer, None, ALONE)
     assert build.build_checkpoints(config, net, training_state(net, step), ["a", "b"], other) is None
-    assert build.build_history(config, other) is None
+    built = build.build_callbacks(config, net, None, None, None, other)
+    assert not [c for c in built if isinstance(c, (HistoryTable, LearningCurve, EpochReport, ProgressBar))]
     assert build.build_statistics_exchange(config, net, None, ALONE) is None
 
 
@@ -98,7 +101,7 @@ def test_a_damaged_validation_image_is_named_with_and_without_a_training(folder)
     config, net = config_for(folder, opt="sgd"), network()
     optimizer = build.build_optimizer(config, net, [0.001] * 3)
     validation = build.build_evaluation(config, net, build.build_validation_data(config, ALONE), ALONE)
-    trainer = Trainer(
+    trainer = usual_trainer(
         build.build_train_step(config, net, build.build_forward(config, net, "ab"), optimizer, None, ALONE),
         build.build_training_data(config, ALONE),
         epochs=1,

@@ -47,10 +47,10 @@ def network_for(**options: Any) -> nn.Cell:
 def step_for(network: nn.Cell | None = None, **options: Any) -> TrainStep:
     config = config_for(**options)
     network = network or build.build_network(config, CLASSES, ALONE, is_training=True)
-    average = build.build_average(config, network, CLASSES, ALONE)
+    ema_model = build.build_ema_model(config, network, CLASSES, ALONE)
     optimizer = build.build_optimizer(config, network, [0.1])
     forward = build.build_forward(config, network, CLASSES)
-    return build.build_train_step(config, network, forward, optimizer, average, ALONE)
+    return build.build_train_step(config, network, forward, optimizer, ema_model, ALONE)
 
 
 def checkpoint(path: Path, seed: int, classes: int = len(CLASSES)) -> Path:
@@ -146,7 +146,7 @@ def test_a_limit_of_all_gradients_or_of_each_element_is_the_options(mode, kind):
 
 
 @pytest.mark.parametrize("freeze", [None, 3])
-def test_adaptive_clipping_spares_the_classifier_alone(freeze):
+def test_adaptive_clipping_excludes_the_classifier_alone(freeze):
     step = step_for(clip_grad=True, clip_mode="agc", clip_value=0.25, freeze=freeze)
     assert isinstance(step.clip, AdaptiveClip)
     assert len(step.clip.limits) == len(step.clip.weights) == len(step.optimizer.parameters)
@@ -180,58 +180,58 @@ def test_a_loss_scale_is_dynamic_where_the_options_say_so(options, dynamic, skip
     assert (step.loss_scale.dynamic, step.loss_scale.skips) == (dynamic, skips)
 
 
-def test_an_average_starts_from_the_network_and_has_its_decay(tmp_path):
+def test_an_ema_model_starts_from_the_network_and_has_its_decay(tmp_path):
     path = checkpoint(tmp_path / "start.ckpt", 5)
     options = {"ema": True, "ema_decay": 0.75, "ckpt_path": str(path)}
     network = network_for(**options)
     step = step_for(network, **options)
     assert step.ema.decay == 0.75
-    for average, parameter in zip(step.ema.averages, network.get_parameters(), strict=True):
+    for average, parameter in zip(step.ema.ema_values, network.get_parameters(), strict=True):
         assert average.name == f"ema.{parameter.name}"
         np.testing.assert_array_equal(average.asnumpy(), parameter.asnumpy())
     assert step_for().ema is None
 
 
 @pytest.mark.slow
-def test_network_and_average_are_validated_each_by_its_own_weights(photos):
+def test_network_and_ema_model_are_validated_each_by_its_own_weights(photos):
     config = config_for(photos, ema=True, val_while_train=True)
     network = build.build_network(config, CLASSES, ALONE, is_training=True)
-    average = build.build_average(config, network, CLASSES, ALONE)
-    for net, favourite in ((network, 0), (average, 2)):
+    ema_model = build.build_ema_model(config, network, CLASSES, ALONE)
+    for net, favourite in ((network, 0), (ema_model, 2)):
         bias = np.zeros(3, np.float32)
         bias[favourite] = 1000
         net.classifier.bias.set_data(ms.Tensor(bias))
-    validate, validate_ema = build.build_validations(config, network, average, ALONE, never)
+    validate, validate_ema = build.build_validations(config, network, ema_model, ALONE, never)
     assert validate is not None
     assert validate_ema is not None
     assert (validate().top1, validate_ema().top1) == (8, 8)
     assert validate().loss != validate_ema().loss
-    for average_too, expected in ((average, [True, True]), (None, [False, True])):
-        given = config_for(photos, val_while_train=average_too is None)
-        found = build.build_validations(given, network, average_too, ALONE, never)
+    for ema_model_too, expected in ((ema_model, [True, True]), (None, [False, True])):
+        given = config_for(photos, val_while_train=ema_model_too is None)
+        found = build.build_validations(given, network, ema_model_too, ALONE, never)
         assert [run is None for run in found] == expected
 
 
-def test_the_statistics_of_network_and_average_are_exchanged_unless_told_otherwise(monkeypatch):
+def test_the_statistics_of_network_and_ema_model_are_exchanged_unless_switched_off(monkeypatch):
     exchanged = []
     for name in ("average", "broadcast"):
         monkeypatch.setattr(
             build.train_step, f"{name}_parameters", lambda found, name=name: exchanged.append((name, found))
         )
-    network, average = network_for(), network_for()
+    network, ema_model = network_for(), network_for()
     two = Runtime(device="CPU", rank=1, world_size=2)
     for how in ("reduce", "broadcast"):
-        build.build_statistics_exchange(config_for(dist_bn=how), network, average, two)()
+        build.build_statistics_exchange(config_for(dist_bn=how), network, ema_model, two)()
     assert [name for name, _ in exchanged] == ["average", "broadcast"]
-    statistics = [p for net in (network, average) for p in net.get_parameters() if "moving" in p.name]
+    statistics = [p for net in (network, ema_model) for p in net.get_parameters() if "moving" in p.name]
     assert {id(p) for p in exchanged[0][1]} == {id(p) for p in statistics}
-    assert build.build_statistics_exchange(config_for(dist_bn="none"), network, average, two) is None
+    assert build.build_statistics_exchange(config_for(dist_bn="none"), network, ema_model, two) is None
 
 
 # --- network and teacher -----------------------------------------------------------------------------------
 
 
-def test_a_new_classifier_starts_afresh_in_training_alone(tmp_path):
+def test_a_new_classifier_is_randomly_initialized_in_training_alone(tmp_path):
     path = checkpoint(tmp_path / "other.ckpt", 5, classes=9)
     options = {"ckpt_path": str(path), "new_classifier": True}
     weights = create_model("mnasnet_small", 9, checkpoint_path=str(path)).parameters_dict()
@@ -247,7 +247,7 @@ def test_a_new_classifier_starts_afresh_in_training_alone(tmp_path):
 def test_a_frozen_backbone_is_none_of_the_optimizers_business():
     step = step_for(freeze="backbone", ema=True, layer_decay=0.5)
     assert [p.name for p in step.optimizer.parameters] == ["classifier.weight", "classifier.bias"]
-    assert len(step.ema.averages) == len(list(network_for().get_parameters()))
+    assert len(step.ema.ema_values) == len(list(network_for().get_parameters()))
     evaluated = build.build_network(config_for(freeze="backbone"), CLASSES, ALONE)
     assert len(evaluated.trainable_params()) > 2
 

@@ -12,10 +12,12 @@ import safetensors.torch
 from mindspore import nn
 
 from mindcv import build
+from mindcv.build import callbacks
 from mindcv.config import Config
 from mindcv.engine.checkpoint_averaging import average_checkpoints
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
+from mindcv.models import create_model
 from mindcv.models.weights.conversion import convert_weights
 from mindcv.programs import train
 from mindcv.runtime.session import Runtime
@@ -57,22 +59,22 @@ def epsilons(network: nn.Cell) -> set[float]:
     return {cell.eps for _, cell in network.cells_and_names() if hasattr(cell, "moving_variance")}
 
 
-def test_network_and_moving_average_have_the_epsilon_of_the_weights_or_the_one_asked_for(weights):
+def test_network_and_ema_model_have_the_epsilon_of_the_weights_or_the_one_asked_for(weights):
     for options, eps in (({}, 1e-5), ({"bn_eps": 1e-3}, 1e-3)):
         config = config_for(ckpt_path=str(weights), ema=True, **options)
         network = build.build_network(config, CLASSES, ALONE, is_training=True)
-        average = build.build_average(config, network, CLASSES, ALONE)
-        assert epsilons(network) == epsilons(average) == {eps}
+        ema_model = build.build_ema_model(config, network, CLASSES, ALONE)
+        assert epsilons(network) == epsilons(ema_model) == {eps}
 
 
 @pytest.mark.slow
-def test_a_run_from_weights_of_timm_goes_on_with_their_epsilon_and_ends_with_the_same_bits(
+def test_a_run_from_weights_of_timm_resumes_with_their_epsilon_and_ends_with_the_same_bits(
     photos, weights, tmp_path, monkeypatch
 ):
     common = {"num_samples": 24, "epoch_size": 1, "warmup_epochs": 0, "lr": 0.01, "ema": True}
 
     def run(folder: str, look: int = 10**9, **options) -> Path:
-        monkeypatch.setattr(train, "StopRequest", lambda speaks: StopAt(look))
+        monkeypatch.setattr(callbacks, "StopRequest", lambda speaks: StopAt(look))
         train.train(config_for(photos, ckpt_save_dir=folder, **common, **options))
         return tmp_path / folder / f"{MODEL}-1.ckpt"
 
@@ -158,3 +160,20 @@ def test_validate_scores_weights_of_timm_as_it_scores_them_converted(photos, wei
         outputs.append(ran.stdout)
     assert outputs[0] == outputs[1]
     assert outputs[0].startswith("top-1 ")
+
+
+@pytest.mark.parametrize("with_ema", [False, True])
+def test_a_teacher_trained_with_ema_teaches_with_its_ema_weights(tmp_path, caplog, with_ema):
+    path = tmp_path / "teacher.ckpt"
+    raw = create_model(MODEL, len(CLASSES)).parameters_dict()
+    ema = {f"ema.{name}": ms.Tensor(value.asnumpy() + 1) for name, value in raw.items()}
+    write_checkpoint(path, {**raw, **(ema if with_ema else {})}, {})
+    student = build.build_network(config_for(), CLASSES, ALONE, is_training=True)
+    with caplog.at_level(logging.INFO):
+        config = config_for(teacher=MODEL, teacher_ckpt_path=str(path))
+        forward = build.build_forward(config, student, CLASSES)
+    for parameter in forward.teacher.get_parameters():
+        expected = raw[parameter.name.removeprefix("teacher.")].asnumpy() + with_ema
+        np.testing.assert_array_equal(parameter.asnumpy(), expected)
+    said = f"teacher={MODEL}: teaches with the EMA weights of {path}"
+    assert [record.getMessage() for record in caplog.records] == [said] * with_ema

@@ -9,8 +9,9 @@ from mindspore import nn
 from PIL import Image
 
 from mindcv.data import Pipeline, create_source, create_transforms
-from mindcv.engine import EvalStep, evaluate
+from mindcv.engine import evaluate
 from mindcv.errors import UserError
+from mindcv.step import EvalStep
 
 COUNT, SIZE = 24, 16
 LOSS = nn.CrossEntropyLoss(reduction="none")

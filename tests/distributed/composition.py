@@ -39,16 +39,17 @@ def trained(config: Config, runtime: Runtime) -> dict[str, object]:
     classes = data.source.classes
     ms.set_seed(100 + runtime.rank)  # each rank has values of its own, until it gets rank 0's
     network = build.build_network(config, classes, runtime, is_training=True)
-    average = build.build_average(config, network, classes, runtime)
+    ema_model = build.build_ema_model(config, network, classes, runtime)
     optimizer = build.build_optimizer(config, network, [0.05] * data.updates_per_epoch)
+    build.broadcast_initial_values(network, optimizer, runtime)
     forward = build.build_forward(config, network, classes)
-    step = build.build_train_step(config, network, forward, optimizer, average, runtime).set_train()
+    step = build.build_train_step(config, network, forward, optimizer, ema_model, runtime).set_train()
     start = values_of(network)
     for batch in data.epoch(0).create_tuple_iterator(num_epochs=1):
         step(*batch)
-    before = values_of(network) | values_of(average)
-    build.build_statistics_exchange(config, network, average, runtime)()
-    after = values_of(network) | values_of(average)
+    before = values_of(network) | values_of(ema_model)
+    build.build_statistics_exchange(config, network, ema_model, runtime)()
+    after = values_of(network) | values_of(ema_model)
     statistics = {name: value for name, value in before.items() if "moving" in name}
     learnt = {name: value for name, value in before.items() if name not in statistics}
     return {
@@ -81,16 +82,17 @@ def batches(ranks: int) -> tuple[np.ndarray, np.ndarray]:
 def stepped(
     config: Config, start: nn.Cell, images: np.ndarray, labels: np.ndarray, runtime: Runtime
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The values of a network and of its average after steps from a start, and what was counted."""
-    network, average = (without_normalisation(sync_bn=False) for _ in range(2))
+    """The values of a network and of its EMA model after steps from a start, and what was counted."""
+    network, ema_model = (without_normalisation(sync_bn=False) for _ in range(2))
     for parameter, value in zip(network.get_parameters(), start.get_parameters(), strict=True):
         parameter.set_data(Tensor(value.asnumpy()))
     optimizer = build.build_optimizer(config, network, [0.1, 0.05, 0.02])
+    build.broadcast_initial_values(network, optimizer, runtime)
     forward = build.build_forward(config, network, [""] * CLASSES)
-    step = build.build_train_step(config, network, forward, optimizer, average, runtime).set_train()
+    step = build.build_train_step(config, network, forward, optimizer, ema_model, runtime).set_train()
     for batch in zip(images, labels, strict=True):
         step(*map(Tensor, batch))
-    return values_of(network) | values_of(average), counts(step)
+    return values_of(network) | values_of(ema_model), counts(step)
 
 
 def accumulated(config: Config, runtime: Runtime) -> dict[str, object]:

@@ -223,7 +223,7 @@ def test_rank_0_is_rank_0_and_counts_all(found, together):
     assert "never reached" not in together[1].out
 
 
-def test_a_mistake_of_one_rank_ends_all_and_comes_before_the_launchers_words(found, together):
+def test_a_mistake_of_one_rank_ends_all_and_comes_before_the_launchers_message(found, together):
     job, finished = together
     message = f"rank {found['size'] - 1}: error: a mistake that the others did not make\n"
     assert finished.status != 0

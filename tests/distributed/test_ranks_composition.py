@@ -25,7 +25,7 @@ def found(write: Callable[..., Path]) -> dict[str, Any]:
 
 
 @modes
-def test_ranks_that_use_all_ingredients_have_the_same_values_and_averages_to_the_bit(found, mode):
+def test_ranks_that_use_all_ingredients_have_the_same_values_and_ema_values_to_the_bit(found, mode):
     run = found[f"trained {mode}"]
     assert run["learnt differ by"] == 0
     assert run["statistics differ by"] > 1e-3
@@ -43,7 +43,7 @@ def test_accumulation_on_two_ranks_is_one_rank_with_the_batches_of_all_in_one(fo
 
 
 @modes
-def test_an_overflow_on_one_rank_is_left_out_and_counted_on_all(found, mode):
+def test_an_overflow_on_one_rank_is_skipped_and_counted_on_all(found, mode):
     run = found[f"accumulated {mode}"]
     assert run["ranks differ by"] == 0
     counted = {"updates": 2, "averaged": 2, "overflows": 1}

@@ -108,7 +108,7 @@ def test_a_signal_saves_the_state_and_ends_the_run(write, number, mode):
     assert time.monotonic() - sent < SECONDS_TO_STOP
     assert finished.status == 130, finished
     assert "stopping after this step; Ctrl-C again stops at once\n" in finished.err
-    assert finished.err.endswith("the state is saved: --resume auto goes on\n"), finished
+    assert finished.err.endswith("the state is saved: continue with --resume auto\n"), finished
     assert "Traceback" not in finished.err
 
 
@@ -134,7 +134,7 @@ def test_a_signal_to_mpirun_saves_the_state_and_ends_all_ranks(write, mode):
         job.until(lambda: not job.processes(), "end of all processes", seconds=SECONDS_TO_STOP)
         finished = job.finish()
     assert finished.status == 130, finished
-    assert finished.err.count("the state is saved: --resume auto goes on\n") == 1, finished
+    assert finished.err.count("the state is saved: continue with --resume auto\n") == 1, finished
     saved = read_checkpoint(folder / "ckpt" / f"{MODEL}_latest.ckpt").metadata["progress"]
     again = run(
         LAUNCH["mpirun"](

@@ -64,6 +64,7 @@ def after_step(
 ) -> tuple[dict[str, np.ndarray], float]:
     """All parameters after one step, and the loss."""
     optimizer = build.build_optimizer(config, network, [0.1])
+    build.broadcast_initial_values(network, optimizer, runtime)
     forward = build.build_forward(config, network, [""] * CLASSES)
     step = build.build_train_step(config, network, forward, optimizer, None, runtime).set_train()
     loss = float(step(Tensor(images), Tensor(labels)))

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from mindcv import build
+from mindcv.build import callbacks
 from mindcv.config import parse_args
 from mindcv.programs.train import train
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import run_program
 
-exchange_of = build.build_statistics_exchange
+exchange_of = callbacks.build_statistics_exchange
 
 
-def exchange_and_save(config, network, average, runtime):
+def exchange_and_save(config, network, ema_model, runtime):
     """What train.py does before each validation, and then a file with this rank's weights."""
-    exchange = exchange_of(config, network, average, runtime)
+    exchange = exchange_of(config, network, ema_model, runtime)
     epoch = 0
 
     def run() -> None:
@@ -36,5 +36,5 @@ def exchange_and_save(config, network, average, runtime):
 if __name__ == "__main__":
     folder = Path(f"rank{detect_launch().rank}")
     config = parse_args([*sys.argv[1:], "--ckpt_save_dir", str(folder)])
-    build.build_statistics_exchange = exchange_and_save
+    callbacks.build_statistics_exchange = exchange_and_save
     run_program(lambda: train(config))

@@ -11,7 +11,7 @@ import pytest
 from mindspore import Tensor
 
 from mindcv import create_model
-from mindcv.engine import CheckpointManager, Progress, average_checkpoints, select_checkpoints
+from mindcv.engine import CheckpointManager, RunPosition, average_checkpoints, select_checkpoints
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
 from mindcv.programs.average_checkpoints import average
@@ -35,7 +35,7 @@ def f32(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def test_an_average_is_the_mean_of_weights_and_moving_averages_and_nothing_else(tmp_path):
+def test_an_average_is_the_mean_of_weights_and_ema_weights_and_nothing_else(tmp_path):
     common = {"config": {"model": "net"}, "classes": ["a", "b"], "epoch": 1, "step": 9, "top1": 0.5}
     paths = [
         write(
@@ -81,7 +81,7 @@ def test_equal_files_average_to_themselves(tmp_path):
 @pytest.mark.parametrize(
     ("second", "metadata", "message"),
     [
-        ({"a": f32(1)}, {}, "holds no 'b', which {first} has: average checkpoints of one model"),
+        ({"a": f32(1)}, {}, "lacks 'b', which {first} has: average checkpoints of one model"),
         (
             {"a": f32(1), "b": f32(1, 2, 3)},
             {},
@@ -90,14 +90,14 @@ def test_equal_files_average_to_themselves(tmp_path):
         (
             {"a": f32(1), "b": f32(1, 2), "c": f32(1)},
             {},
-            "holds 'c', which {first} has not: average checkpoints of one model",
+            "holds 'c', which {first} lacks: average checkpoints of one model",
         ),
         (
             {"a": f32(1), "b": f32(1, 2)},
             {"classes": ["y", "x"]},
             "its classes are not those of {first}: average checkpoints of one dataset",
         ),
-        ({"optimizer__a": f32(1)}, {}, "the checkpoint holds no weights: leave it out"),
+        ({"optimizer__a": f32(1)}, {}, "the checkpoint lacks weights: leave it out"),
     ],
 )
 def test_a_file_that_differs_is_named_with_its_first_difference(tmp_path, second, metadata, message):
@@ -108,9 +108,9 @@ def test_a_file_that_differs_is_named_with_its_first_difference(tmp_path, second
     assert str(caught.value) == f"{other}: {message.format(first=first)}"
 
 
-def test_a_file_cannot_count_twice_and_none_is_no_average(tmp_path):
+def test_a_duplicated_file_and_an_empty_list_are_refused(tmp_path):
     path = write(tmp_path / "1.ckpt", w=f32(1))
-    with pytest.raises(UserError, match="the checkpoint comes twice"):
+    with pytest.raises(UserError, match="the checkpoint is duplicated"):
         average_checkpoints([path, tmp_path / "." / "1.ckpt"])
     with pytest.raises(UserError, match="nothing to average"):
         average_checkpoints([])
@@ -124,8 +124,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manager = CheckpointManager(folder, "net", {"w": weight}, {"config": {"model": "net"}}, keep=12)
     scores = {3: 0.7, 5: 0.9, 8: 0.7, 9: float("nan")}
     for epoch in range(1, 13):
-        manager.after_epoch(Progress(epoch=epoch), epoch, score=scores.get(epoch), last=epoch == 12)
-    manager.save(Progress(epoch=12, batch=3), 13)  # stopped within the thirteenth
+        manager.after_epoch(RunPosition(epoch=epoch), epoch, score=scores.get(epoch), last=epoch == 12)
+    manager.save(RunPosition(epoch=12, batch=3), 13)  # stopped within the thirteenth
     write(folder / "a.ckpt", {"averaged": []}, w=f32(1))
     return folder
 
@@ -141,7 +141,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"best": 5}, [5, 8, 3, 12, 11]),
     ],
 )
-def test_files_are_chosen_by_what_they_say_of_themselves(folder, chosen, epochs):
+def test_files_are_selected_by_their_metadata(folder, chosen, epochs):
     assert select_checkpoints(folder, **chosen) == [folder / f"net-{epoch}.ckpt" for epoch in epochs]
 
 
@@ -158,7 +158,7 @@ def test_the_best_epoch_counts_where_only_its_copy_is_left(folder, tmp_path):
         ({"best": 0}, "--best 0: FOLDER has 12 checkpoints: give 1 to 12"),
         (
             {},
-            "the folder's checkpoints are chosen by --last K or by --best K: give one of them",
+            "--folder needs either --last K or --best K: give one of them",
         ),
     ],
 )
@@ -169,7 +169,7 @@ def test_an_impossible_choice_is_refused(folder, chosen, message):
 
 
 def test_a_folder_without_checkpoints_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no training's checkpoints are there: give its ckpt_save_dir"):
+    with pytest.raises(UserError, match="lacks checkpoints of a training run: give its ckpt_save_dir"):
         select_checkpoints(tmp_path, last=1)
 
 
@@ -209,7 +209,7 @@ def test_the_tool_writes_an_average_that_create_model_loads(tmp_path):
     [
         ({}, "it is unclear what to average: give checkpoints, or --folder with --last or --best"),
         ({"checkpoints": ["a.ckpt"], "folder": "ckpt"}, "it is unclear what to average: "),
-        ({"checkpoints": ["a.ckpt"], "best": 1}, "--last and --best choose in a folder: "),
+        ({"checkpoints": ["a.ckpt"], "best": 1}, "--last and --best select from a folder: "),
         ({"checkpoints": ["a.ckpt"], "output": "avg"}, "--output avg: a MindSpore checkpoint ends in .ckpt"),
         ({"checkpoints": ["avg.ckpt"]}, "--output avg.ckpt is one of the files to average: "),
         ({"checkpoints": ["no.ckpt"]}, "no.ckpt: no such checkpoint: check the path"),

@@ -11,9 +11,9 @@ from PIL import Image
 from mindcv import build
 from mindcv.config import Config
 from mindcv.data.bad_images import BadImages
-from mindcv.engine import History, Trainer
 from mindcv.errors import UserError
 from mindcv.runtime.session import Runtime
+from tests.support.training import usual_trainer
 
 ALONE = Runtime(device="CPU")
 SIZE = 16
@@ -89,13 +89,13 @@ def test_a_training_says_after_each_epoch_what_was_bad(root, tmp_path, capsys, m
     config, net = config_for(root, mode), network()
     optimizer = build.build_optimizer(config, net, [0.001] * 8)
     forward = build.build_forward(config, net, "ab")
-    trainer = Trainer(
+    trainer = usual_trainer(
         build.build_train_step(config, net, forward, optimizer, None, ALONE),
         build.build_training_data(config, ALONE),
         epochs=2,
         learning_rates=[0.001] * 8,
         validate=validation(root, mode, net),
-        history=History(tmp_path),
+        folder=tmp_path,
     )
     trainer.fit()
     assert [line for line in capsys.readouterr().out.splitlines() if "could not be read" in line] == [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from mindcv.engine import CheckpointManager, Progress, training_state
+from mindcv.engine import CheckpointManager, RunPosition, training_state
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint
 from mindcv.models.weights import load_weights
@@ -30,7 +30,7 @@ def run(folder: Path, weight: Parameter, scores: list[float | None], **options) 
     manager = CheckpointManager(folder, "net", {"w": weight}, {"classes": ["a", "b"]}, **options)
     for epoch, score in enumerate(scores, 1):
         weight.set_data(Tensor([float(epoch)]))
-        manager.after_epoch(Progress(epoch=epoch), 10 * epoch, score=score, last=epoch == len(scores))
+        manager.after_epoch(RunPosition(epoch=epoch), 10 * epoch, score=score, last=epoch == len(scores))
     return manager
 
 
@@ -103,7 +103,7 @@ def test_keep_0_writes_the_best_only(tmp_path, weight):
         "epoch": 2,
         "step": 20,
         "top1": 0.3,
-        "progress": Progress(epoch=2).metadata() | {"losses": [], "results": []},
+        "progress": RunPosition(epoch=2).metadata() | {"losses": [], "results": []},
         "best_top1": 0.3,
         "kept": [],
     }
@@ -130,9 +130,9 @@ def test_only_its_own_surplus_is_deleted(tmp_path, weight):
     for name in ("net-0.ckpt", "other-1.ckpt", "net_best.txt"):
         (tmp_path / name).touch()
     manager = CheckpointManager(tmp_path, "net", {"w": weight}, {}, keep=1)
-    manager.after_epoch(Progress(epoch=1), 1, score=None, last=False)
+    manager.after_epoch(RunPosition(epoch=1), 1, score=None, last=False)
     (tmp_path / "net-1.ckpt").unlink()  # by someone else meanwhile
-    manager.after_epoch(Progress(epoch=2), 2, score=None, last=True)
+    manager.after_epoch(RunPosition(epoch=2), 2, score=None, last=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "net-0.ckpt",
         "net-2.ckpt",
@@ -141,10 +141,10 @@ def test_only_its_own_surplus_is_deleted(tmp_path, weight):
     ]
 
 
-def test_the_folder_is_made_and_nothing_is_left_in_it(tmp_path, weight):
+def test_the_folder_is_created_and_nothing_is_left_in_it(tmp_path, weight):
     folder = tmp_path / "a" / "b"
     for _ in range(2):
-        CheckpointManager(str(folder), "net", {"w": weight}, {})
+        CheckpointManager(str(folder), "net", {"w": weight}, {}).prepare_folder()
         assert list(folder.iterdir()) == []
 
 
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path, weig
     reasons = {tmp_path / "file": "File exists", tmp_path / "file" / "ckpt": "Not a directory"}
     for folder, reason in reasons.items():
         with pytest.raises(UserError) as caught:
-            CheckpointManager(folder, "net", {"w": weight}, {})
+            CheckpointManager(folder, "net", {"w": weight}, {}).prepare_folder()
         assert str(caught.value) == f"ckpt_save_dir={folder} cannot be written ({reason}): choose another one"
 
 
@@ -183,7 +183,7 @@ def test_a_checkpoint_holds_what_training_has_changed(tmp_path):
     images = Tensor(np.random.default_rng(0).standard_normal((4, 2), np.float32))
     for epoch in (1, 2):
         step(images, Tensor([0, 1, 0, 1], ms.int32))
-        manager.after_epoch(Progress(epoch=epoch), epoch, score=None, last=epoch == 2)
+        manager.after_epoch(RunPosition(epoch=epoch), epoch, score=None, last=epoch == 2)
     first, second = (read_checkpoint(tmp_path / f"net-{epoch}.ckpt").tensors for epoch in (1, 2))
     assert first["optimizer.global_step"].tolist() == [1]
     assert second["optimizer.global_step"].tolist() == [2]

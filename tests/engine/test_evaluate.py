@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindcv.engine import EvalStep, Evaluation, evaluate
+from mindcv.engine import Evaluation, evaluate
+from mindcv.step import EvalStep
 
 CLASSES = 8
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
@@ -86,7 +87,7 @@ def test_batches_may_be_of_any_size_up_to_the_largest(mode):
     assert_counts(evaluate(step(Flat()), uneven, 6), reference(images, labels))
 
 
-def test_images_keep_their_type_when_a_batch_is_filled_up():
+def test_images_keep_their_type_when_a_batch_is_padded():
     images, labels = dataset(5, np.uint8)
     network = Same()
     assert_counts(evaluate(step(network), batches(images, labels, 4), 4), reference(images, labels))

@@ -39,10 +39,20 @@ def test_rates_rise_by_one_factor_from_the_lowest_to_the_highest():
 @pytest.mark.parametrize(
     ("lowest", "highest", "steps", "message"),
     [
-        (0.0, 1.0, 20, "lowest_lr=0 and highest_lr=1 are no range: give two numbers above 0, the lower one "),
-        (1.0, 0.1, 20, "lowest_lr=1 and highest_lr=0.1 are no range: give two numbers above 0, the lower "),
-        (float("nan"), 0.1, 20, "lowest_lr=nan and highest_lr=0.1 are no range: give two numbers above 0"),
-        (0.1, float("inf"), 20, "lowest_lr=0.1 and highest_lr=inf are no range: give two numbers above 0"),
+        (
+            0.0,
+            1.0,
+            20,
+            "lowest_lr=0 and highest_lr=1 are not a range: give two numbers above 0, the lower one ",
+        ),
+        (
+            1.0,
+            0.1,
+            20,
+            "lowest_lr=1 and highest_lr=0.1 are not a range: give two numbers above 0, the lower ",
+        ),
+        (float("nan"), 0.1, 20, "lowest_lr=nan and highest_lr=0.1 are not a range: give two numbers above 0"),
+        (0.1, float("inf"), 20, "lowest_lr=0.1 and highest_lr=inf are not a range: give two numbers above 0"),
         (0.1, 1.0, 9, "steps=9 are too few to see a trend: give 10 or more"),
     ],
 )
@@ -147,7 +157,7 @@ def test_the_test_ends_at_the_step_whose_smoothed_loss_exceeds_four_times_the_lo
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_ends_the_test_and_is_not_recorded(bad):
+def test_a_loss_that_is_not_finite_ends_the_test_and_is_not_recorded(bad):
     losses = [2.0, 1.0, bad]
     test = run_range_test(Losses(losses.__getitem__), Data(), exponential_rates(1e-3, 1.0, 10), silent=True)
     assert test.losses == (2.0, 1.0)

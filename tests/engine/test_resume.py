@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if it had not been; what cannot go on says why."""
+"""A stopped run resumes as if it had not stopped; one that cannot be resumed says why."""
 
 import json
 import logging
@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
+from mindcv.build import callbacks
 from mindcv.config import Config, ConfigError, options_in_scope
-from mindcv.engine import EpochResult, Evaluation, Progress
+from mindcv.engine import EpochResult, Evaluation, RunPosition, checkpoint
 from mindcv.engine.resume import different_options, find_state, restore_state
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
 from mindcv.programs import train
 from tests.support.stopping import StopAt
 
-# All that has a state: moving average, accumulation, masks, mixing, policies, loss scale.
+# All that has a state: EMA model, accumulation, masks, mixing, policies, loss scale.
 OPTIONS = {
     "model": "mnasnet_small",
     "mode": 1,
@@ -61,16 +62,16 @@ def _alone(monkeypatch, tmp_path):
 
 
 def run(monkeypatch, photos: Path, folder: Path, *, look: int = 10**9, **options) -> None:
-    monkeypatch.setattr(train, "StopRequest", lambda speaks: StopAt(look))
+    monkeypatch.setattr(callbacks, "StopRequest", lambda speaks: StopAt(look))
     train.train(
         Config.from_options({**OPTIONS, "data_dir": str(photos), "ckpt_save_dir": str(folder), **options})
     )
 
 
 @pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory) -> Path:
+def uninterrupted(photos, tmp_path_factory) -> Path:
     """The folder of a run without a stop."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as monkeypatch:
         run(monkeypatch, photos, folder)
     return folder
@@ -90,8 +91,8 @@ def assert_same(folder: Path, other: Path, names: tuple[str, ...] = NAMES) -> No
     assert timeless[0] == timeless[1]
 
 
-def progress(folder: Path, name: str = NAMES[0]) -> Progress:
-    return Progress.from_metadata(read_checkpoint(folder / name).metadata["progress"])
+def progress(folder: Path, name: str = NAMES[0]) -> RunPosition:
+    return RunPosition.from_metadata(read_checkpoint(folder / name).metadata["progress"])
 
 
 @pytest.mark.parametrize(
@@ -104,39 +105,41 @@ def progress(folder: Path, name: str = NAMES[0]) -> Progress:
     ],
 )
 def test_a_run_stopped_anywhere_ends_with_the_same_bits(
-    monkeypatch, photos, whole, tmp_path, look, epoch, batch
+    monkeypatch, photos, uninterrupted, tmp_path, look, epoch, batch
 ):
     with pytest.raises(
-        Stopped, match=rf"^stopped in epoch {epoch + 1}; the state is saved: --resume auto goes on$"
+        Stopped, match=rf"^stopped in epoch {epoch + 1}; the state is saved: continue with --resume auto$"
     ):
         run(monkeypatch, photos, tmp_path, look=look)
     latest = progress(tmp_path, "mnasnet_small_latest.ckpt")
     assert (latest.epoch, latest.batch, len(latest.losses)) == (epoch, batch, batch)
     run(monkeypatch, photos, tmp_path, resume="auto")
-    assert_same(tmp_path, whole)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in whole.iterdir())
+    assert_same(tmp_path, uninterrupted)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in uninterrupted.iterdir())
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_from_a_named_file_and_trains_to_the_same_total(monkeypatch, photos, whole, tmp_path):
-    run(monkeypatch, photos, tmp_path, resume=str(whole / "mnasnet_small-1.ckpt"))
-    assert_same(tmp_path, whole, NAMES[:1])
+def test_a_run_resumes_from_a_named_file_and_trains_to_the_same_total(
+    monkeypatch, photos, uninterrupted, tmp_path
+):
+    run(monkeypatch, photos, tmp_path, resume=str(uninterrupted / "mnasnet_small-1.ckpt"))
+    assert_same(tmp_path, uninterrupted, NAMES[:1])
     assert (tmp_path / NAMES[1]).exists()  # the best of this folder
 
 
-def test_a_finished_run_is_not_trained_on(monkeypatch, photos, whole, tmp_path, capsys):
-    before = (whole / NAMES[0]).read_bytes()
-    run(monkeypatch, photos, whole, resume="auto")
-    assert (whole / NAMES[0]).read_bytes() == before
+def test_a_finished_run_is_not_trained_on(monkeypatch, photos, uninterrupted, tmp_path, capsys):
+    before = (uninterrupted / NAMES[0]).read_bytes()
+    run(monkeypatch, photos, uninterrupted, resume="auto")
+    assert (uninterrupted / NAMES[0]).read_bytes() == before
     assert re.findall(r"epoch \d/2", capsys.readouterr().out) == []
 
 
 @pytest.mark.slow
 def test_a_checkpoint_within_an_epoch_comes_every_so_many_updates(monkeypatch, photos, tmp_path):
     saved = []
-    write = train.training_state.__globals__["write_checkpoint"]
-    monkeypatch.setitem(
-        train.training_state.__globals__,
+    write = checkpoint.write_checkpoint
+    monkeypatch.setattr(
+        checkpoint,
         "write_checkpoint",
         lambda path, tensors, metadata: (
             saved.append((path.name, metadata["step"])) or write(path, tensors, metadata)
@@ -157,11 +160,11 @@ def state(value: float = 1.0) -> dict[str, Parameter]:
 
 
 def save(path: Path, value: float, age: int) -> None:
-    write_checkpoint(path, state(value), {"progress": Progress(epoch=1, steps_per_epoch=4).metadata()})
+    write_checkpoint(path, state(value), {"progress": RunPosition(epoch=1, steps_per_epoch=4).metadata()})
     os.utime(path, ns=(10**18 - age, 10**18 - age))
 
 
-def test_the_newest_whole_checkpoint_is_found_and_a_damaged_one_is_named(tmp_path, caplog):
+def test_the_newest_intact_checkpoint_is_found_and_a_damaged_one_is_named(tmp_path, caplog):
     for age, name in enumerate(("net-3.ckpt", "net_latest.ckpt", "net-2.ckpt", "other-9.ckpt")):
         save(tmp_path / name, age, age)
     assert find_state(tmp_path, "net")[0] == tmp_path / "net-3.ckpt"
@@ -183,16 +186,16 @@ def test_without_a_checkpoint_a_run_starts_and_with_only_damaged_ones_it_does_no
     assert find_state(tmp_path, "net") is None
     assert find_state(tmp_path / "missing", "net") is None
     (tmp_path / "net-1.ckpt").write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match=r"no checkpoint in .* can be used: empty it to start afresh"):
+    with pytest.raises(UserError, match=r"no checkpoint in .* can be used: empty it to start again"):
         find_state(tmp_path, "net")
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ({}, "holds no 'w', which this run has"),
+        ({}, "lacks 'w', which this run has"),
         ({"w": np.zeros(3, np.float32)}, "'w' has shape (3,), and (2,) in this run"),
-        ({"w": np.zeros(2, np.float32), "v": np.zeros(1)}, "holds 'v', which this run has not"),
+        ({"w": np.zeros(2, np.float32), "v": np.zeros(1)}, "holds 'v', which this run lacks"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_nothing_is_changed(found, said):
@@ -203,22 +206,22 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_is_changed(found, said
     assert mine["w"].asnumpy().tolist() == [1.0, 2.0]
 
 
-def test_epochs_of_another_length_are_refused(monkeypatch, photos, whole, tmp_path):
+def test_epochs_of_another_length_are_refused(monkeypatch, photos, uninterrupted, tmp_path):
     with pytest.raises(UserError) as caught:
-        run(monkeypatch, photos, tmp_path, resume=str(whole / "mnasnet_small-1.ckpt"), batch_size=4)
+        run(monkeypatch, photos, tmp_path, resume=str(uninterrupted / "mnasnet_small-1.ckpt"), batch_size=4)
     assert str(caught.value) == (
-        f"{whole / 'mnasnet_small-1.ckpt'}: an epoch had 4 batches, and has 10 now: "
+        f"{uninterrupted / 'mnasnet_small-1.ckpt'}: an epoch had 4 batches, and has 10 now: "
         "resume with the same batch_size, dataset and number of processes"
     )
 
 
-def test_weights_alone_are_no_state(monkeypatch, photos, tmp_path):
+def test_weights_alone_cannot_be_resumed_from(monkeypatch, photos, tmp_path):
     path = tmp_path / "weights.ckpt"
     write_checkpoint(path, state(), {})
     with pytest.raises(UserError) as caught:
         run(monkeypatch, photos, tmp_path, resume=str(path))
     assert str(caught.value) == (
-        f"{path}: holds no state of a training: give it as ckpt_path, which loads the weights"
+        f"{path}: lacks the state of a training run: give it as ckpt_path, which loads the weights"
     )
 
 
@@ -228,13 +231,13 @@ def test_two_things_to_start_from_are_refused():
     assert str(caught.value) == "resume=auto and ckpt_path=a.ckpt both say what to start from: keep one"
 
 
-def test_options_that_differ_are_told():
+def test_options_that_differ_are_named():
     then, now = {"lr": 0.1, "opt": "sgd", "resume": ""}, {"lr": 0.2, "opt": "sgd", "resume": "auto", "new": 1}
     assert different_options(then, now, ignored=options_in_scope("run")) == "lr=0.2 (was 0.1)"
     assert different_options(then, then) == ""
 
 
-def test_a_place_survives_json():
+def test_a_position_survives_json():
     result = EpochResult(
         epoch=1,
         step=4,
@@ -244,13 +247,41 @@ def test_a_place_survives_json():
         images_per_second=7.0,
         validation=Evaluation(images=3, top1=1, top5=3, loss_sum=0.1),
     )
-    place = Progress(
+    position = RunPosition(
         epoch=1, batch=2, losses=(1 / 3, 0.1), seconds=2.5, overflows=3, steps_per_epoch=4, results=(result,)
     )
-    assert Progress.from_metadata(json.loads(json.dumps(place.metadata()))) == place
+    assert RunPosition.from_metadata(json.loads(json.dumps(position.metadata()))) == position
 
 
-def test_ranks_share_the_place_of_the_first():
-    place = Progress(epoch=1, batch=2, losses=(1 / 3, 0.1), seconds=2.5, overflows=3, steps_per_epoch=4)
+def test_a_position_of_an_earlier_version_is_read():
+    """Written by the version before the trainer had callbacks."""
+    result = {
+        "epoch": 1,
+        "step": 44,
+        "lr": 0.012,
+        "train_loss": 3.5,
+        "train_seconds": 20.5,
+        "images_per_second": 70.0,
+        "validation": {"images": 360, "top1": 70, "top5": 183, "loss_sum": 9.5},
+        "ema_validation": None,
+        "val_seconds": 1.5,
+        "overflows": 0,
+    }
+    metadata = {
+        "epoch": 1,
+        "batch": 2,
+        "losses": [2.5, 2.25],
+        "seconds": 1.25,
+        "overflows": 3,
+        "steps_per_epoch": 44,
+        "results": [result],
+    }
+    position = RunPosition.from_metadata(metadata)
+    assert position.metadata() == {**metadata, "losses": (2.5, 2.25), "results": (result,)}
+    assert position.results[0].validation == Evaluation(images=360, top1=70, top5=183, loss_sum=9.5)
+
+
+def test_ranks_share_the_position_of_the_first():
+    position = RunPosition(epoch=1, batch=2, losses=(1 / 3, 0.1), seconds=2.5, overflows=3, steps_per_epoch=4)
     tables = iter([np.array([1.0, 2, 2.5, 3, 4]), np.array([1 / 3, 0.1])])
-    assert Progress().shared(lambda values: values + next(tables)) == place
+    assert RunPosition().shared(lambda values: values + next(tables)) == position

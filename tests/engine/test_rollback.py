@@ -1,4 +1,4 @@
-"""A loss that is no finite number: the run goes back to its newest checkpoint, three times at most."""
+"""A loss that is not finite: the run returns to its newest checkpoint, three times at most."""
 
 import logging
 import re
@@ -8,9 +8,10 @@ import pytest
 from test_trainer import EPOCHS, RATES, STEPS, Batches, network, step_of
 
 from mindcv.config import Config
-from mindcv.engine import History, Progress, Trainer
+from mindcv.engine import RunPosition
 from mindcv.errors import NotFiniteError
 from mindcv.programs import train
+from tests.support.training import usual_trainer
 
 
 @pytest.fixture(autouse=True)
@@ -22,39 +23,36 @@ def _pynative(monkeypatch, tmp_path):
     ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
-def test_with_mended_weights_training_ends_as_if_nothing_had_happened(tmp_path):
-    history, net = History(tmp_path), network()
+def test_with_restored_weights_training_ends_as_if_nothing_had_happened(tmp_path):
     kept, errors = {}, []
 
     def keep() -> None:
-        if len(history.results) == 0:
-            kept.update({p.name: p.asnumpy().copy() for p in training.step.get_parameters()})
+        if len(training.results) == 0:
+            kept.update({p.name: p.asnumpy().copy() for p in step.get_parameters()})
 
-    def roll_back(error: NotFiniteError) -> tuple[Progress, Batches]:
+    def roll_back(error: NotFiniteError) -> tuple[RunPosition, Batches]:
         errors.append(str(error))
-        for parameter in training.step.get_parameters():
+        for parameter in step.get_parameters():
             ms.ops.assign(parameter, ms.Tensor(kept[parameter.name]))
-        history.restore(history.results[:1])
-        return Progress(epoch=1, steps_per_epoch=STEPS), Batches()
+        return RunPosition(epoch=1, steps_per_epoch=STEPS, results=tuple(training.results[:1])), Batches()
 
-    training = Trainer(
-        step_of(net),
+    step = step_of(network())
+    training = usual_trainer(
+        step,
         Batches(broken_epoch=1),
         epochs=EPOCHS,
         learning_rates=RATES,
-        history=history,
-        before_validation=keep,
+        folder=tmp_path,
+        exchange=keep,
         rollback=roll_back,
     )
     training.fit()
     # Its ReLU makes 0 of NaN: the weights show what the loss hides.
     (error,) = errors
     assert error.startswith("'0.weight' is no longer finite in epoch 2")
-    alone = Trainer(
-        step_of(network()), Batches(), epochs=EPOCHS, learning_rates=RATES, history=History(tmp_path)
-    )
+    alone = usual_trainer(step_of(network()), Batches(), epochs=EPOCHS, learning_rates=RATES)
     alone.fit()
-    assert [r.train_loss for r in history.results] == [r.train_loss for r in alone.history.results]
+    assert [r.train_loss for r in training.results] == [r.train_loss for r in alone.results]
 
 
 @pytest.mark.slow
@@ -81,6 +79,6 @@ def test_a_run_whose_losses_stay_bad_rolls_back_three_times_and_then_ends(photos
     with caplog.at_level(logging.INFO), pytest.raises(NotFiniteError):
         train.train(Config.from_options(options))
     said = [record.getMessage() for record in caplog.records]
-    assert len([line for line in said if re.match(r"goes on with .*-[12].ckpt, after epoch", line)]) == 3
+    assert len([line for line in said if re.match(r"resumes from .*-[12].ckpt, after epoch", line)]) == 3
     reasons = [line for line in said if re.search(r"no longer finite in epoch|the loss is", line)]
     assert len(reasons) == 3

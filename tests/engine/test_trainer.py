@@ -12,23 +12,11 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from mindcv.data import Pipeline, create_source, create_transforms
-from mindcv.engine import (
-    CheckpointManager,
-    EvalStep,
-    Evaluation,
-    History,
-    Progress,
-    Trainer,
-    evaluate,
-    training_state,
-)
+from mindcv.engine import CheckpointManager, Evaluation, RunPosition, Trainer, evaluate, training_state
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint
-from mindcv.step import (
-    NetworkWithLoss,
-    Normalized,
-    TrainStep,
-)
+from mindcv.step import EvalStep, NetworkWithLoss, Normalized, TrainStep
+from tests.support.training import usual_trainer
 
 STEPS, BATCH, EPOCHS, CLASSES = 5, 8, 4, 3
 RATES = [2 / (step + 10) for step in range(STEPS * EPOCHS)]
@@ -45,7 +33,7 @@ def _pynative():
 class Batches:
     """Points of the plane in memory, whose class is the direction they lie in; `world_size` ranks at once."""
 
-    steps_per_epoch, batch_size = STEPS, BATCH
+    steps_per_epoch, batch_size, rank = STEPS, BATCH, 0
 
     def __init__(self, *, world_size: int = 1, broken_epoch: int | None = None) -> None:
         rng = np.random.default_rng(0)
@@ -91,8 +79,8 @@ def step_of(net: nn.Cell) -> TrainStep:
 
 
 def trainer(folder: Path, data: Batches | None = None, net: nn.Cell | None = None, **options) -> Trainer:
-    options = {"epochs": EPOCHS, "learning_rates": RATES, "history": History(folder), **options}
-    return Trainer(step_of(net or network()), data or Batches(), **options)
+    options = {"epochs": EPOCHS, "learning_rates": RATES, "folder": folder, **options}
+    return usual_trainer(step_of(net or network()), data or Batches(), **options)
 
 
 # --- calls -------------------------------------------------------------------------------------------------
@@ -114,10 +102,10 @@ def test_validation_comes_every_interval_and_after_the_last_epoch(tmp_path, inte
         epochs=epochs,
         validate=validate,
         val_interval=interval,
-        before_validation=lambda: calls.append("before"),
+        exchange=lambda: calls.append("before"),
     )
     training.fit()
-    found = [result.validation for result in training.history.results]
+    found = [result.validation for result in training.results]
     assert found == [NOBODY if epoch in validated else None for epoch in range(1, epochs + 1)]
     expected = [("before", "validate") if e in validated else ("before",) for e in range(1, epochs + 1)]
     assert calls == [call for epoch in expected for call in epoch]
@@ -125,13 +113,13 @@ def test_validation_comes_every_interval_and_after_the_last_epoch(tmp_path, inte
 
 def test_without_validation_statistics_are_still_exchanged_each_epoch(tmp_path):
     calls = []
-    training = trainer(tmp_path, before_validation=lambda: calls.append(len(training.history.results)))
+    training = trainer(tmp_path, exchange=lambda: calls.append(len(training.results)))
     training.fit()
     assert calls == [0, 1, 2, 3]
-    assert [result.validation for result in training.history.results] == [None] * EPOCHS
+    assert [result.validation for result in training.results] == [None] * EPOCHS
 
 
-def test_the_network_trains_on_after_a_validation_that_switched_it_to_evaluation(tmp_path):
+def test_training_continues_after_a_validation_that_switched_the_network_to_evaluation(tmp_path):
     net = network()
     seen = []
 
@@ -143,9 +131,7 @@ def test_the_network_trains_on_after_a_validation_that_switched_it_to_evaluation
         seen.append(net.training)
         return result
 
-    training = trainer(
-        tmp_path, net=net, validate=validate, before_validation=lambda: seen.append(net.training)
-    )
+    training = trainer(tmp_path, net=net, validate=validate, exchange=lambda: seen.append(net.training))
     training.fit()
     assert seen == [True, True, False] * EPOCHS
     assert net.training
@@ -171,7 +157,7 @@ def test_a_validation_that_fails_still_leaves_the_network_in_training_mode(tmp_p
 
 
 def losses(training: Trainer) -> list[float]:
-    return [result.train_loss for result in training.history.results]
+    return [result.train_loss for result in training.results]
 
 
 def test_graph_and_pynative_mode_give_the_same_history_and_it_learns(tmp_path):
@@ -204,7 +190,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_steps_whatever_the_log_interv
 def test_history_holds_steps_rates_and_the_images_of_all_ranks(tmp_path):
     training = trainer(tmp_path, Batches(world_size=3), validate=lambda: NOBODY, val_interval=2)
     training.fit()
-    results = training.history.results
+    results = training.results
     assert [r.epoch for r in results] == [1, 2, 3, 4]
     assert [r.step for r in results] == [5, 10, 15, 20]
     assert [r.lr for r in results] == [RATES[4], RATES[9], RATES[14], RATES[19]]
@@ -218,12 +204,12 @@ def test_history_holds_steps_rates_and_the_images_of_all_ranks(tmp_path):
     assert written == [("5", ""), ("10", "0.500000"), ("15", ""), ("20", "0.500000")]
 
 
-def test_training_goes_on_from_the_epochs_that_are_done(tmp_path):
+def test_training_continues_after_the_epochs_that_are_done(tmp_path):
     data = Batches()
-    training = trainer(tmp_path, data)
-    training.fit(Progress(epoch=2, steps_per_epoch=STEPS))
+    training = trainer(tmp_path, data, start=RunPosition(epoch=2, steps_per_epoch=STEPS))
+    training.fit()
     assert data.asked == [2, 3]
-    assert [(r.epoch, r.step, r.lr) for r in training.history.results] == [
+    assert [(r.epoch, r.step, r.lr) for r in training.results] == [
         (3, 15, RATES[14]),
         (4, 20, RATES[19]),
     ]
@@ -240,7 +226,7 @@ def test_checkpoints_hold_the_weights_and_the_score_of_their_epoch(tmp_path):
         return Evaluation(images=4, top1=next(scores), top5=4, loss_sum=1.0)
 
     checkpoints = CheckpointManager(tmp_path, "net", training_state(net, step), {}, keep=9)
-    Trainer(
+    usual_trainer(
         step, Batches(), epochs=EPOCHS, learning_rates=RATES, validate=validate, checkpoints=checkpoints
     ).fit()
     for name, epoch, score in (("-1", 1, 0.25), ("-2", 2, 0.75), ("-4", 4, 0.5), ("_best", 2, 0.75)):
@@ -252,7 +238,7 @@ def test_checkpoints_hold_the_weights_and_the_score_of_their_epoch(tmp_path):
 
 
 def test_a_rank_that_reports_nothing_prints_nothing(tmp_path, capfd):
-    Trainer(step_of(network()), Batches(), epochs=1, learning_rates=RATES).fit()
+    usual_trainer(step_of(network()), Batches(), epochs=1, learning_rates=RATES).fit()
     assert capfd.readouterr() == ("", "")
     trainer(tmp_path, epochs=1, validate=lambda: NOBODY).fit()
     out, err = capfd.readouterr()
@@ -265,7 +251,7 @@ def test_a_rank_that_reports_nothing_prints_nothing(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("interval", [1, 4, 100])
-def test_a_loss_that_is_no_number_stops_training_and_names_step_epoch_and_rate(tmp_path, interval):
+def test_a_loss_that_is_not_finite_stops_training_and_names_step_epoch_and_rate(tmp_path, interval):
     validations = []
     training = trainer(
         tmp_path,
@@ -279,17 +265,17 @@ def test_a_loss_that_is_no_number_stops_training_and_names_step_epoch_and_rate(t
     assert str(caught.value) == (
         f"the loss is nan at step 8 (epoch 2, lr={RATES[7]:.3g}): lower lr or lengthen warmup_epochs"
     )
-    assert len(validations) == len(training.history.results) == 1
+    assert len(validations) == len(training.results) == 1
 
 
-def test_weights_that_are_no_numbers_stop_training_where_the_loss_hides_them(tmp_path):
+def test_weights_that_are_not_finite_stop_training_where_the_loss_hides_them(tmp_path):
     training = trainer(tmp_path, Batches(broken_epoch=1))  # its ReLU makes 0 of NaN
     with pytest.raises(UserError) as caught:
         training.fit()
     assert str(caught.value) == (
         f"'0.weight' is no longer finite in epoch 2 (lr={RATES[9]:.3g}): lower lr or lengthen warmup_epochs"
     )
-    assert len(training.history.results) == 1
+    assert len(training.results) == 1
 
 
 @pytest.fixture
@@ -314,7 +300,7 @@ def test_a_damaged_image_stops_training_by_name(tmp_path, pictures, mode):
     damaged.write_bytes(damaged.read_bytes()[:100])
     ms.set_context(mode=mode)
     net = Normalized(nn.SequentialCell(nn.Flatten(), nn.Dense(3 * 16 * 16, 2)), [0.0] * 3, [255.0] * 3)
-    training = Trainer(step_of(net), pictures(), epochs=EPOCHS, learning_rates=RATES)
+    training = usual_trainer(step_of(net), pictures(), epochs=EPOCHS, learning_rates=RATES)
     with pytest.raises(UserError) as caught:
         training.fit()
     assert str(caught.value) == f"{damaged} is cut short: remove or replace it, or set on_bad_image to skip"

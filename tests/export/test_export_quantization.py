@@ -14,10 +14,10 @@ import pytest
 from mindspore import Tensor
 from onnx import numpy_helper
 
-from mindcv.engine import EvalStep
 from mindcv.export import Measurement, expect, export_onnx, measure, quantize_onnx, table, write_report
 from mindcv.export.measure import correct
 from mindcv.loss import create_loss
+from mindcv.step import EvalStep
 from tests.support.exporting import CLASSES, image_format, network_logits, pixels, random_network
 
 ROOT = Path(__file__).parents[2]

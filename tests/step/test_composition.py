@@ -12,12 +12,13 @@ from mindspore import Tensor, nn
 from mindcv import build as builders
 from mindcv.config import Config
 from mindcv.data import Pipeline
-from mindcv.engine import History, Trainer, training_state
+from mindcv.engine import training_state
 from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import MnasNet, create_model, register_model, registry
 from mindcv.models.mnasnet import Stage
 from mindcv.runtime.session import Runtime
 from mindcv.step import TrainStep
+from tests.support.training import usual_trainer
 
 ALONE = Runtime(device="CPU")
 MODES = (ms.GRAPH_MODE, ms.PYNATIVE_MODE)
@@ -84,7 +85,7 @@ class Run:
     config: Config
     data: Pipeline
     network: nn.Cell
-    average: nn.Cell
+    ema_model: nn.Cell
     step: TrainStep
     rates: list[float]
 
@@ -96,7 +97,7 @@ class Run:
     def counts(self) -> dict[str, int]:
         return {
             "optimizer": int(self.step.optimizer.global_step.asnumpy()[0]),
-            "average": int(self.step.ema.updates.asnumpy()),
+            "ema": int(self.step.ema.updates.asnumpy()),
             "overflows": int(self.step.loss_scale.overflows.asnumpy()) if self.step.loss_scale.skips else 0,
         }
 
@@ -109,12 +110,12 @@ def build(photos: Path, mode: int, **options: Any) -> Run:
     data = builders.build_training_data(config, ALONE)
     classes = data.source.classes
     network = builders.build_network(config, classes, ALONE, is_training=True)
-    average = builders.build_average(config, network, classes, ALONE)
+    ema_model = builders.build_ema_model(config, network, classes, ALONE)
     rates = builders.build_learning_rates(config, data.updates_per_epoch, ALONE)
     optimizer = builders.build_optimizer(config, network, rates)
     forward = builders.build_forward(config, network, classes)
-    step = builders.build_train_step(config, network, forward, optimizer, average, ALONE)
-    return Run(config, data, network, average, step.set_train(), rates)
+    step = builders.build_train_step(config, network, forward, optimizer, ema_model, ALONE)
+    return Run(config, data, network, ema_model, step.set_train(), rates)
 
 
 def values(network: nn.Cell) -> dict[str, np.ndarray]:
@@ -137,35 +138,35 @@ def test_all_ingredients_together_learn_alike_in_graph_and_pynative_mode(photos)
     for run, mode in zip(runs, MODES, strict=True):
         ms.set_context(mode=mode)
         losses.append(run.epoch())
-        assert run.counts() == {"optimizer": UPDATES, "average": UPDATES, "overflows": 0}
+        assert run.counts() == {"optimizer": UPDATES, "ema": UPDATES, "overflows": 0}
     assert len(losses[0]) == 2 * UPDATES
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     assert largest_difference(runs, "network") < 1e-4
-    assert largest_difference(runs, "average") < 1e-4
+    assert largest_difference(runs, "ema_model") < 1e-4
     for run, start in zip(runs, before, strict=True):
         # A ReLU after a reduction to 8 channels may be dead.
         assert all(".reduce." in name for name in unchanged(start, values(run.network)))
-        assert all(".reduce." in name for name in unchanged(values(run.network), values(run.average)))
+        assert all(".reduce." in name for name in unchanged(values(run.network), values(run.ema_model)))
 
 
 @pytest.mark.slow
-def test_half_precision_leaves_out_overflows_and_counts_them_alike_in_both_modes(photos):
+def test_half_precision_skips_overflows_and_counts_them_alike_in_both_modes(photos):
     found = []
     for mode in MODES:
         options = {**EVERYTHING, "amp_level": "O2", "loss_scale": 2.0**17}
         run = build(photos, mode, **options)
         losses, counts = run.epoch(), run.counts()
         assert 0 < counts["overflows"] < UPDATES
-        assert counts["optimizer"] == counts["average"] == UPDATES - counts["overflows"]
+        assert counts["optimizer"] == counts["ema"] == UPDATES - counts["overflows"]
         assert float(run.step.loss_scale.value.asnumpy()) == 2.0 ** (17 - counts["overflows"])
-        assert all(np.isfinite(value).all() for value in values(run.average).values())
+        assert all(np.isfinite(value).all() for value in values(run.ema_model).values())
         found.append((counts, losses))
     assert found[1][0] == found[0][0]
     assert found[1][1] == pytest.approx(found[0][1], rel=2e-3)
 
 
 @pytest.mark.slow
-def test_a_network_trains_on_with_larger_images_in_a_graph(photos, tmp_path):
+def test_a_network_continues_with_larger_images_in_a_graph(photos, tmp_path):
     run = build(
         photos, ms.GRAPH_MODE, **PLAIN, num_samples=36, progressive_sizes=(24, 32), progressive_epochs=(1,)
     )
@@ -174,16 +175,16 @@ def test_a_network_trains_on_with_larger_images_in_a_graph(photos, tmp_path):
         for epoch in (0, 1)
     ]
     assert sizes == [{(24, 24)}, {(32, 32)}]
-    history = History(tmp_path)
-    Trainer(run.step, run.data, epochs=2, learning_rates=run.rates, history=history).fit()
-    assert [result.step for result in history.results] == [3, 6]
-    assert run.counts() == {"optimizer": 6, "average": 6, "overflows": 0}
-    first, second = (result.train_loss for result in history.results)
+    training = usual_trainer(run.step, run.data, 2, learning_rates=run.rates, folder=tmp_path)
+    training.fit()
+    assert [result.step for result in training.results] == [3, 6]
+    assert run.counts() == {"optimizer": 6, "ema": 6, "overflows": 0}
+    first, second = (result.train_loss for result in training.results)
     assert second < first
 
 
 @pytest.mark.slow
-def test_a_teacher_composes_with_accumulation_and_average(photos, tmp_path):
+def test_a_teacher_composes_with_accumulation_and_ema(photos, tmp_path):
     taught, path = [], tmp_path / "teacher.ckpt"
     ms.set_seed(7)
     weights = create_model("tiny", num_classes=3).parameters_dict()
@@ -192,7 +193,7 @@ def test_a_teacher_composes_with_accumulation_and_average(photos, tmp_path):
         teacher = {"teacher": "tiny", "teacher_ckpt_path": str(path), "distill_temperature": 2.0}
         run = build(photos, mode, **PLAIN, **teacher, num_samples=24)
         taught.append(run.epoch())
-        assert run.counts() == {"optimizer": 2, "average": 2, "overflows": 0}
+        assert run.counts() == {"optimizer": 2, "ema": 2, "overflows": 0}
         for parameter in run.step.forward.teacher.get_parameters():
             expected = weights[parameter.name.removeprefix("teacher.")].asnumpy()
             np.testing.assert_array_equal(parameter.asnumpy(), expected)
@@ -203,7 +204,7 @@ def test_a_teacher_composes_with_accumulation_and_average(photos, tmp_path):
     assert untaught[0] != pytest.approx(taught[1][0], rel=1e-2)
 
 
-def test_the_average_of_what_is_frozen_stays_as_it_is_to_the_last_bit(photos):
+def test_the_ema_of_frozen_weights_stays_as_it_is_to_the_last_bit(photos):
     options = {**PLAIN, "freeze": 1, "layer_decay": 0.5, "drop_path_rate": 0.2, "weight_decay": 0.1}
     run = build(photos, ms.PYNATIVE_MODE, **options)
     before = values(run.network)
@@ -212,9 +213,9 @@ def test_the_average_of_what_is_frozen_stays_as_it_is_to_the_last_bit(photos):
     expected = {name for name in before if name.startswith(frozen)}
     assert expected
     assert unchanged(before, values(run.network)) == expected
-    assert unchanged(before, values(run.average)) == expected
-    assert run.counts() == {"optimizer": UPDATES, "average": UPDATES, "overflows": 0}
+    assert unchanged(before, values(run.ema_model)) == expected
+    assert run.counts() == {"optimizer": UPDATES, "ema": UPDATES, "overflows": 0}
     run.network.set_train(False)
-    run.average.set_train(False)
+    run.ema_model.set_train(False)
     images = Tensor(np.random.default_rng(0).standard_normal((2, 3, 32, 32), np.float32))
-    assert np.abs(run.network(images).asnumpy() - run.average(images).asnumpy()).max() > 1e-4
+    assert np.abs(run.network(images).asnumpy() - run.ema_model(images).asnumpy()).max() > 1e-4

@@ -125,8 +125,8 @@ def test_a_teacher_of_other_classes_is_refused(hard):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": 1.5}, "alpha=1.5 is out of range: give the teacher's part, from 0 to 1"),
-        ({"alpha": -0.1}, "alpha=-0.1 is out of range: give the teacher's part, from 0 to 1"),
+        ({"alpha": 1.5}, "alpha=1.5 is out of range: give the weight of the teacher's loss, from 0 to 1"),
+        ({"alpha": -0.1}, "alpha=-0.1 is out of range: give the weight of the teacher's loss, from 0 to 1"),
         ({"temperature": 0}, "temperature=0 is out of range: give a number above 0"),
         ({"temperature": float("nan")}, "temperature=nan is out of range: give a number above 0"),
     ],

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindcv.engine import EvalStep
 from mindcv.models import MnasNet
 from mindcv.models.mnasnet import Stage
-from mindcv.step import LossScale, NetworkWithLoss, Normalized, TrainStep
+from mindcv.step import EvalStep, LossScale, NetworkWithLoss, Normalized, TrainStep
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 STAGES = (
@@ -196,7 +195,7 @@ def test_eval_step_counts_as_numpy_does(classes):
 
 @pytest.mark.usefixtures("_pynative")
 @pytest.mark.parametrize("classes", [2, 5, 6, 10])
-def test_a_network_without_an_opinion_ranks_its_label_last(classes):
+def test_equal_logits_rank_the_label_last(classes):
     labels = np.arange(classes)
     loss, top1, top5 = score(np.zeros((classes, classes)), labels)
     assert loss == pytest.approx(classes * np.log(classes), rel=1e-5)
@@ -216,7 +215,7 @@ def test_nan_logits_score_nothing(classes):
 
 
 @pytest.mark.usefixtures("_pynative")
-def test_images_that_fill_up_do_not_count_whatever_their_logits():
+def test_padding_images_do_not_count_whatever_their_logits():
     logits = np.eye(6)
     expected = counts(logits, np.arange(6))
     filled = np.concatenate([logits, np.full((2, 6), np.nan), np.full((1, 6), np.inf)])

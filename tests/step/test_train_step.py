@@ -1,13 +1,11 @@
-"""What a train step composes, against NumPy: accumulation, clipping, moving average and loss scale."""
+"""What a train step composes, against NumPy: accumulation, clipping, EMA and loss scale."""
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from mindcv.engine import (
-    training_state,
-)
+from mindcv.engine import training_state
 from mindcv.step import (
     AdaptiveClip,
     ClipByNorm,
@@ -17,7 +15,7 @@ from mindcv.step import (
     NetworkWithLoss,
     TrainStep,
     batch_norm_statistics,
-    follow,
+    initialize_ema_model,
 )
 
 FEATURES, CLASSES, BATCH = 4, 3, 6
@@ -72,17 +70,17 @@ def gradients(network: nn.Cell, parts: list[tuple[np.ndarray, np.ndarray]]) -> d
 # --- accumulation ------------------------------------------------------------------------------------------
 
 
-def test_n_small_batches_are_one_large_batch_for_network_schedule_optimizer_and_average():
+def test_n_small_batches_are_one_large_batch_for_network_schedule_optimizer_and_ema():
     parts = batches(6)
     large = [tuple(np.concatenate(column) for column in zip(*parts[i : i + 3], strict=True)) for i in (0, 3)]
     found = []
     for accumulation, given in ((3, parts), (1, large)):
-        network, average = dense(), dense(7)
-        follow(average, network)
-        ema = Ema(network, average, 0.9)
+        network, ema_model = dense(), dense(7)
+        initialize_ema_model(ema_model, network)
+        ema = Ema(network, ema_model, 0.9)
         step = step_of(network, [0.5, 0.05], accumulation=accumulation, ema=ema)
         losses = run(step, given)
-        found.append((np.mean(losses), values(network), values(average)))
+        found.append((np.mean(losses), values(network), values(ema_model)))
         assert step.optimizer.global_step.asnumpy().tolist() == [2]
         assert int(ema.updates.asnumpy()) == 2
     (loss, weights, averages), (loss_large, weights_large, averages_large) = found
@@ -108,13 +106,13 @@ def test_between_updates_nothing_moves_and_no_sum_is_left_after_one():
     assert int(step.batches.asnumpy()) == 0
 
 
-def test_batches_that_are_forgotten_leave_no_trace_in_the_next_update():
+def test_discarded_gradients_leave_no_trace_in_the_next_update():
     network, reference = dense(), dense()
     step = step_of(network, accumulation=2)
     bad, *good = batches(3)
     run(step, [overflowing(bad)])
     assert not np.isfinite(step.sums[0].asnumpy()).all()
-    step.forget_batches()
+    step.discard_gradients()
     run(step, good)
     run(step_of(reference, accumulation=2), good)
     for name, value in values(reference).items():
@@ -157,7 +155,7 @@ def adaptively_clipped(gradient: np.ndarray, weight: np.ndarray, limit: float) -
     return clipped
 
 
-def test_adaptive_clipping_limits_each_units_gradient_to_a_part_of_its_weights():
+def test_adaptive_clipping_limits_each_units_gradient_to_a_fraction_of_its_weights():
     rng = np.random.default_rng(0)
     shapes = {"conv": (5, 2, 3, 3), "dense": (4, 6), "gamma": (7,), "zero": (3, 2), "head": (2, 3)}
     weights = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
@@ -175,43 +173,44 @@ def test_adaptive_clipping_limits_each_units_gradient_to_a_part_of_its_weights()
     assert np.abs(clipped["conv"].asnumpy()[2] - given["conv"][2]).max() > 1e-3
 
 
-# --- moving average ----------------------------------------------------------------------------------------
+# --- EMA ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("decay", [0.9999, 0.3])
-def test_the_average_follows_parameters_and_statistics_with_tensorflows_warm_up(decay):
-    network, average = normed(), normed(7)
-    follow(average, network)
-    step = step_of(network, ema=Ema(network, average, decay))
+def test_the_ema_model_has_averaged_parameters_and_statistics_with_tensorflows_warm_up(decay):
+    network, ema_model = normed(), normed(7)
+    initialize_ema_model(ema_model, network)
+    step = step_of(network, ema=Ema(network, ema_model, decay))
     expected = {name: value.astype(np.float64) for name, value in values(network).items()}
     for n, part in enumerate(batches(8), 1):
         run(step, [part])
         d = min(decay, (1 + n) / (10 + n))
         expected = {name: d * old + (1 - d) * values(network)[name] for name, old in expected.items()}
-    averages = values(average)
+    averages = values(ema_model)
     assert list(averages) == [f"ema.{name}" for name in expected]
-    assert len(batch_norm_statistics(average)) == 2
+    assert len(batch_norm_statistics(ema_model)) == 2
     for name, value in expected.items():
         np.testing.assert_allclose(averages[f"ema.{name}"], value, atol=1e-6, err_msg=name)
         assert np.abs(averages[f"ema.{name}"] - values(network)[name]).max() > 1e-4
 
 
-def test_an_average_can_be_scored_between_two_steps_without_disturbing_them():
+def test_an_ema_model_can_be_scored_between_two_steps_without_disturbing_them():
     alone, scored = [], []
     for seen in (alone, scored):
-        network, average = normed(), normed(7)
-        follow(average, network)
-        step = step_of(network, ema=Ema(network, average, 0.9))
+        network, ema_model = normed(), normed(7)
+        initialize_ema_model(ema_model, network)
+        step = step_of(network, ema=Ema(network, ema_model, 0.9))
         for part in batches(4):
             seen.append(run(step, [part])[0])
             if seen is scored:
-                average.set_train(False)
-                logits = average(Tensor(part[0])).asnumpy()
+                ema_model.set_train(False)
+                logits = ema_model(Tensor(part[0])).asnumpy()
                 gamma, beta, mean, var = (
-                    values(average)[f"ema.0.{n}"] for n in ("gamma", "beta", "moving_mean", "moving_variance")
+                    values(ema_model)[f"ema.0.{n}"]
+                    for n in ("gamma", "beta", "moving_mean", "moving_variance")
                 )
-                normalised = (part[0] - mean) / np.sqrt(var + average[0].eps) * gamma + beta
-                expected = normalised @ values(average)["ema.1.weight"].T + values(average)["ema.1.bias"]
+                normalised = (part[0] - mean) / np.sqrt(var + ema_model[0].eps) * gamma + beta
+                expected = normalised @ values(ema_model)["ema.1.weight"].T + values(ema_model)["ema.1.bias"]
                 np.testing.assert_allclose(logits, expected, atol=1e-5)
     assert alone == scored
 
@@ -238,7 +237,7 @@ def test_a_loss_scale_changes_nothing_but_the_rounding(scale):
         np.testing.assert_allclose(values(scaled)[name], value, atol=1e-6)
 
 
-def test_an_update_that_overflows_is_left_out_and_counted_and_halves_a_dynamic_scale():
+def test_an_update_that_overflows_is_skipped_and_counted_and_halves_a_dynamic_scale():
     good = batches(7)
     parts = [good[0], overflowing(good[1]), good[2], good[3], good[4], overflowing(good[5]), good[6]]
     kept = [good[0], *good[2:5], good[6]]
@@ -248,9 +247,9 @@ def test_an_update_that_overflows_is_left_out_and_counted_and_halves_a_dynamic_s
         (LossScale(64.0, skip=True), None),
         (LossScale(64.0, dynamic=True, window=3), [64, 32, 32, 32, 64, 32, 32]),
     ):
-        network, average = dense(), dense(7)
-        follow(average, network)
-        ema = Ema(network, average, 0.9)
+        network, ema_model = dense(), dense(7)
+        initialize_ema_model(ema_model, network)
+        ema = Ema(network, ema_model, 0.9)
         step = step_of(network, [0.5, 0.4, 0.3, 0.2, 0.1], loss_scale=scale, ema=ema)
         scales, in_a_row = [], []
         for part in parts:
@@ -284,10 +283,10 @@ def test_only_a_scale_that_stays_as_it_is_is_to_be_lowered_where_gradients_overf
 
 
 def test_the_training_state_holds_all_that_a_step_changes_under_names_of_its_own():
-    network, average = normed(), normed(7)
-    follow(average, network)
+    network, ema_model = normed(), normed(7)
+    initialize_ema_model(ema_model, network)
     scale = LossScale(2.0, dynamic=True)
-    step = step_of(network, ema=Ema(network, average, 0.9), loss_scale=scale, accumulation=2)
+    step = step_of(network, ema=Ema(network, ema_model, 0.9), loss_scale=scale, accumulation=2)
     state = training_state(network, step)
     names = [p.name for p in network.get_parameters()]
     assert list(state)[: len(names)] == names

@@ -12,3 +12,6 @@ class StopAt:
     def __call__(self) -> bool:
         self.look -= 1
         return self.look <= 0
+
+    def stop_listening(self) -> None:
+        """Do nothing: it listens to no signal."""

@@ -125,7 +125,7 @@ def test_a_training_starts_from_the_published_weights_and_so_does_its_average(pu
     network = trained(ema=True)
     assert different(network, published) == ["classifier.weight", "classifier.bias"]
     config = config_for(ema=True)
-    average = builders.build_average(config, network, CLASSES, ALONE)
+    average = builders.build_ema_model(config, network, CLASSES, ALONE)
     forward = builders.build_forward(config, network, CLASSES)
     optimizer = builders.build_optimizer(config, network, [0.1])
     step = builders.build_train_step(config, network, forward, optimizer, average, ALONE)
@@ -135,7 +135,7 @@ def test_a_training_starts_from_the_published_weights_and_so_does_its_average(pu
 
 
 def test_in_a_training_of_several_ranks_only_the_first_fetches(published, server):
-    """The others get its values before the first step: see `broadcast_parameters` in `build_train_step`."""
+    """The others get its values before the first step: see `broadcast_initial_values`."""
     network = trained(Runtime(device="CPU", rank=1, world_size=2))
     assert server.requests == []
     assert len(different(network, published)) > 3

@@ -13,7 +13,7 @@ from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
 from mindcv.models.weights import load_weights
-from mindcv.step import Ema, LossScale, NetworkWithLoss, TrainStep, follow
+from mindcv.step import Ema, LossScale, NetworkWithLoss, TrainStep, initialize_ema_model
 
 REMEDY = "choose the model, num_classes and in_channels that the file was made with"
 NEW = "choose the num_classes that the file was made with, or train with new_classifier=True"
@@ -102,7 +102,7 @@ def test_weights_that_mindspore_saved_are_loaded(path):
 
 def test_the_state_of_training_in_the_file_is_not_loaded(path):
     source, average, target = with_values(1), with_values(2), with_values(3)
-    follow(average, with_values(4))
+    initialize_ema_model(average, with_values(4))
     optimizer = nn.Momentum(source.trainable_params(), 0.1, 0.9)
     forward = NetworkWithLoss(source, nn.CrossEntropyLoss())
     step = TrainStep(
@@ -115,7 +115,7 @@ def test_the_state_of_training_in_the_file_is_not_loaded(path):
 
 def test_the_moving_average_in_the_file_is_loaded_where_it_is_asked_for(path):
     source, average, target = with_values(1), with_values(2), with_values(3)
-    follow(average, with_values(4))
+    initialize_ema_model(average, with_values(4))
     write_checkpoint(path, {**source.parameters_dict(), **average.parameters_dict()}, {})
     load_weights(target, path, ema=True)
     assert_same(target, with_values(4))

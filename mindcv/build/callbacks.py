@@ -1,0 +1,92 @@
+"""The callbacks of a training run."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from mindcv.build.evaluation import build_validations
+from mindcv.build.train_step import build_statistics_exchange
+from mindcv.config import Config
+from mindcv.engine import CheckpointManager
+from mindcv.engine.callbacks import (
+    BadImagesReport,
+    Checkpointing,
+    EpochReport,
+    FiniteGuard,
+    HistoryTable,
+    LearningCurve,
+    ProgressBar,
+    Rollback,
+    SaveSchedule,
+    StatisticsExchange,
+    Stopping,
+    Validation,
+)
+from mindcv.runtime.interrupt import StopRequest
+from mindcv.runtime.session import Runtime
+
+__all__ = ["build_callbacks"]
+
+
+def build_callbacks(
+    config: Config,
+    network: nn.Cell,
+    ema_model: nn.Cell | None,
+    checkpoints: CheckpointManager | None,
+    rollback: Rollback | None,
+    runtime: Runtime,
+    callbacks: Sequence[ms.Callback] = (),
+) -> list[ms.Callback]:
+    """Return all callbacks of a run in their order.
+
+    An epoch's checkpoint is written first, then the table, the curve and the lines of text, so that none of
+    these, and no callback of the user's, costs a checkpoint by failing.
+
+    Args:
+        config: Options.
+        network: The unwrapped network.
+        ema_model: Its EMA model, if there is one.
+        checkpoints: Writes checkpoints; None on a rank that writes none.
+        rollback: Restores an earlier state, see `build_rollback`.
+        runtime: This process.
+        callbacks: The user's own; they are called last, before the run may stop.
+    """
+    any_rank = _any_rank(runtime)
+    look_every = _look_every(config, runtime)
+    stopping = Stopping(StopRequest(speaks=runtime.is_main), any_rank=any_rank, look_every=look_every)
+    exchange = build_statistics_exchange(config, network, ema_model, runtime)
+    validate, validate_ema = build_validations(config, network, ema_model, runtime, stopping.signal)
+    schedule = SaveSchedule(
+        every_updates=config.recovery.ckpt_save_steps,
+        every_seconds=60 * config.recovery.ckpt_save_minutes,
+        look_every=look_every,
+    )
+    built: list[ms.Callback] = [FiniteGuard(rollback, any_rank=any_rank)]
+    if runtime.is_main:
+        built.append(ProgressBar())
+    if exchange is not None:
+        built.append(StatisticsExchange(exchange))
+    if validate is not None:
+        interval = config.validation.val_interval
+        built.append(Validation(validate, validate_ema, interval=interval, stop_requested=stopping.requested))
+    built.append(Checkpointing(checkpoints, schedule, any_rank=any_rank))
+    if runtime.is_main:
+        folder = config.checkpoint.folder
+        built += [HistoryTable(folder), LearningCurve(folder), EpochReport()]
+    return [*built, BadImagesReport(), *callbacks, stopping]
+
+
+def _any_rank(runtime: Runtime) -> Callable[[bool], bool]:
+    """Return a function that tells whether a flag is raised on any rank."""
+    return lambda flag: bool(runtime.sum_over_ranks(np.array([flag], np.float64))[0] > 0)
+
+
+def _look_every(config: Config, runtime: Runtime) -> int:
+    """Updates between two looks at the clock and at signals, for which the ranks wait for each other."""
+    # On a CPU a look costs nothing beside a step.
+    if runtime.world_size == 1 or runtime.device == "CPU":
+        return 1
+    return math.gcd(config.system.log_interval, config.recovery.ckpt_save_steps)

@@ -1,0 +1,73 @@
+"""A training run, from the options to its trainer."""
+
+from collections.abc import Sequence
+
+import mindspore as ms
+
+from mindcv.build.callbacks import build_callbacks
+from mindcv.build.evaluation import build_checkpoints
+from mindcv.build.network import build_ema_model, build_forward, build_network
+from mindcv.build.optimization import build_learning_rates, build_optimizer
+from mindcv.build.pipelines import build_training_data
+from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
+from mindcv.build.runtime import start_runtime
+from mindcv.build.train_step import broadcast_initial_values, build_train_step
+from mindcv.config import Config
+from mindcv.engine import Trainer, training_state
+
+__all__ = ["create_trainer"]
+
+
+def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Trainer:
+    """Return the trainer of a run, ready for ``fit()``.
+
+    Its checkpoints, table and curve are written to `ckpt_save_dir`. For example, log to a tracker::
+
+        class Tracker(RunCallback):
+            def on_interval(self, run):
+                if run.is_main:
+                    tracker.log({"loss": run.interval.losses[-1], "lr": run.interval.lr}, step=run.updates)
+
+            def on_epoch_result(self, run):
+                if run.is_main:
+                    tracker.log({"top1": run.results[-1].score}, step=run.updates)
+
+        trainer = create_trainer(load_config(["-c", "recipe.yaml"]), callbacks=[Tracker()])
+        trainer.fit()
+        print(trainer.results[-1])
+
+    Args:
+        config: Options.
+        callbacks: The user's own, of MindSpore's class `Callback` or of `RunCallback`. They are called after
+            those of the run. One that fails ends the run with a `CallbackError`; the last checkpoint stays.
+
+    Raises:
+        UserError: If options, data and files do not fit together.
+    """
+    runtime = start_runtime(config)
+    data = build_training_data(config, runtime)
+    classes = data.source.classes
+    resumed = find_resumed(config, runtime)
+    network = build_network(config, classes, runtime, is_training=True, resumed=resumed)
+    ema_model = build_ema_model(config, network, classes, runtime)
+    learning_rates = build_learning_rates(config, data.updates_per_epoch, runtime)
+    optimizer = build_optimizer(config, network, learning_rates)
+    broadcast_initial_values(network, optimizer, runtime)
+    forward = build_forward(config, network, classes)
+    step = build_train_step(config, network, forward, optimizer, ema_model, runtime)
+    state = training_state(network, step)
+    checkpoints = build_checkpoints(config, network, state, classes, runtime)
+    rollback = build_rollback(config, state, data, checkpoints, runtime)
+    run_callbacks = build_callbacks(config, network, ema_model, checkpoints, rollback, runtime, callbacks)
+    if checkpoints is not None:
+        checkpoints.prepare_folder()
+    return Trainer(
+        step,
+        data,
+        config.schedule.num_epochs,
+        run_callbacks,
+        learning_rates=learning_rates,
+        start=restore_run(config, resumed, state, data.steps_per_epoch, checkpoints, runtime),
+        log_interval=config.system.log_interval,
+        sink=config.system.dataset_sink_mode and runtime.supports_sink,
+    )

@@ -1,0 +1,37 @@
+"""The callbacks of a training run.
+
+They are called in this order, so that a failing table or curve does not cost a checkpoint: `FiniteGuard`,
+`ProgressBar`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`, `LearningCurve`,
+`EpochReport`, `BadImagesReport`, the user's own, and `Stopping`.
+"""
+
+from mindcv.engine.callbacks.checkpointing import Checkpointing, SaveSchedule
+from mindcv.engine.callbacks.finite_guard import FiniteGuard, Rollback
+from mindcv.engine.callbacks.reporting import (
+    BadImagesReport,
+    EpochReport,
+    HistoryTable,
+    LearningCurve,
+    ProgressBar,
+)
+from mindcv.engine.callbacks.run_callback import RunCallback, run_state
+from mindcv.engine.callbacks.stopping import Stopping, StopSignal
+from mindcv.engine.callbacks.validation import StatisticsExchange, Validation
+
+__all__ = [
+    "BadImagesReport",
+    "Checkpointing",
+    "EpochReport",
+    "FiniteGuard",
+    "HistoryTable",
+    "LearningCurve",
+    "ProgressBar",
+    "Rollback",
+    "RunCallback",
+    "SaveSchedule",
+    "StatisticsExchange",
+    "StopSignal",
+    "Stopping",
+    "Validation",
+    "run_state",
+]

@@ -1,0 +1,214 @@
+"""The state of a training run as its callbacks see it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from mindcv.engine.epoch_losses import EpochLosses
+from mindcv.engine.epoch_result import EpochResult
+from mindcv.engine.evaluate import Evaluation
+from mindcv.engine.run_position import RunPosition
+from mindcv.engine.training_data import TrainingData
+from mindcv.step.train_step import TrainStep
+
+__all__ = ["Interval", "RunState"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The batches between two readings of the losses.
+
+    Args:
+        epoch: The epoch that they belong to, from 1.
+        batch: Batches of that epoch done so far.
+        step: Updates of the parameters so far; skipped ones count.
+        lr: Learning rate of the last of these updates.
+        losses: Training loss of each batch on this device; with data sinking, only the epoch's last one.
+        images_per_second: Training images per second over all devices.
+    """
+
+    epoch: int
+    batch: int
+    step: int
+    lr: float
+    losses: tuple[float, ...]
+    images_per_second: float
+
+
+class RunState:
+    """A training run in progress: what callbacks read, and what they may ask for.
+
+    Args:
+        step: The train step.
+        data: The training images.
+        epochs: Epochs in total.
+        learning_rates: The schedule, one value per update.
+
+    Attributes:
+        start: Where training began, was resumed or was rolled back to.
+        epoch: The current epoch, from 1; 0 before the first.
+        epoch_done: Whether the epoch's result is in `results`.
+        sinks: Whether the device fetches its own data: then an epoch is one step to the host.
+        losses: The losses of the current epoch.
+        interval: The batches that were read last; None before the first reading.
+        validation: Validation of the network in this epoch, set by a callback.
+        ema_validation: Validation of the EMA model in this epoch, set by a callback.
+        results: The finished epochs.
+    """
+
+    def __init__(
+        self, step: TrainStep, data: TrainingData, epochs: int, learning_rates: Sequence[float]
+    ) -> None:
+        self.step = step
+        self.data = data
+        self.epochs = epochs
+        self.learning_rates = learning_rates
+        self.losses = EpochLosses(step.loss_scale)
+        self.sinks = False
+        self.restart(RunPosition())
+
+    # --- what callbacks may ask for ---
+
+    def request_save(self) -> None:
+        """Ask the trainer to save the state after the current step; on all ranks alike."""
+        self.save_requested = True
+
+    def request_stop(self) -> None:
+        """Ask the trainer to save the state after the current step and to stop; on all ranks alike."""
+        self.stop_requested = True
+
+    def interrupt_epoch(self) -> None:
+        """Ask the trainer to save the state and to stop without a result of this epoch; on all ranks alike.
+
+        A resumed run repeats the epoch's validation.
+        """
+        self.interrupted = True
+
+    # --- where the run is ---
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and reports."""
+        return self.data.rank == 0
+
+    @property
+    def is_last_epoch(self) -> bool:
+        """Whether training ends with this epoch."""
+        return self.epoch == self.epochs
+
+    @property
+    def batch(self) -> int:
+        """Batches of this epoch done so far."""
+        return self.data.steps_per_epoch if self.sinks and len(self.losses) else len(self.losses)
+
+    @property
+    def updates(self) -> int:
+        """Updates of the parameters so far; skipped ones count."""
+        return self.batches // self.step.accumulation
+
+    @property
+    def batches(self) -> int:
+        """Batches of the whole run done so far."""
+        steps = self.data.steps_per_epoch
+        return self.epoch * steps if self.epoch_done else (self.epoch - 1) * steps + self.batch
+
+    @property
+    def finished_update(self) -> int:
+        """The epoch's update, from 1, that the last batch has finished.
+
+        It is 0 where the state cannot be saved, between two updates, or need not be, as the epoch ends.
+        """
+        update, begun = divmod(self.batch, self.step.accumulation)
+        return 0 if begun or self.batch == self.data.steps_per_epoch else update
+
+    def learning_rate(self, batch: int | None = None) -> float:
+        """Return the learning rate of the update that a batch belongs to.
+
+        A skipped update leaves the optimizer where it is: the next one uses the same learning rate.
+
+        Args:
+            batch: A batch of this epoch, from 1; by default the last one.
+        """
+        number = self.batch if batch is None else batch
+        before = (self.epoch - 1) * self.data.steps_per_epoch + max(number, 1) - 1
+        return self.learning_rates[max(before // self.step.accumulation - self.losses.skipped, 0)]
+
+    def position(self) -> RunPosition:
+        """Return where the run is: after its last batch, or after its epoch if that is done."""
+        batch = 0 if self.epoch_done else self.batch
+        return RunPosition(
+            epoch=self.epoch - 1 if batch else self.epoch,
+            batch=batch,
+            losses=tuple(self.losses.values) if batch else (),
+            seconds=perf_counter() - self._started if batch else 0.0,
+            overflows=self.losses.overflows,
+            steps_per_epoch=self.data.steps_per_epoch,
+            results=tuple(self.results),
+        )
+
+    # --- what the trainer reports ---
+
+    def restart(self, start: RunPosition) -> None:
+        """Put the run at a position; network and step are in the state of that position already."""
+        self.start = start
+        self.epoch = start.epoch
+        self.epoch_done = True
+        self.results = list(start.results)
+        self.losses.begin(())
+        self.losses.overflows = start.overflows
+        self.interval: Interval | None = None
+        self.validation: Evaluation | None = None
+        self.ema_validation: Evaluation | None = None
+        self.save_requested = self.stop_requested = self.interrupted = False
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin an epoch, from 1; or what is left of it, where the run was resumed within it."""
+        begun = self.start if epoch - 1 == self.start.epoch else RunPosition()
+        self.epoch = epoch
+        self.epoch_done = False
+        self.validation = self.ema_validation = None
+        self.losses.begin(begun.losses)
+        now = perf_counter()
+        self._started, self._read_at = now - begun.seconds, now
+
+    def read_losses(self) -> bool:
+        """Read the losses of the batches since the last reading; returns whether there were any."""
+        losses, before = self.losses.read(), self._read_at
+        self._read_at = perf_counter()
+        if losses:
+            batches = self.data.steps_per_epoch if self.sinks else len(losses)
+            self.interval = Interval(
+                epoch=self.epoch,
+                batch=self.batch,
+                step=self.updates,
+                lr=self.learning_rate(),
+                losses=losses,
+                images_per_second=self._images(batches) / (self._read_at - before),
+            )
+        return bool(losses)
+
+    def end_training(self) -> None:
+        """Stop the clock of the epoch's training; its validation follows."""
+        self._train_seconds = perf_counter() - self._started
+
+    def end_epoch(self) -> None:
+        """Add the epoch's result to `results`."""
+        batches, seconds = self.data.steps_per_epoch, self._train_seconds
+        self.results.append(
+            EpochResult(
+                epoch=self.epoch,
+                step=self.updates,
+                lr=self.learning_rate(),
+                train_loss=self.losses.mean,
+                train_seconds=seconds,
+                images_per_second=self._images(batches) / seconds,
+                validation=self.validation,
+                ema_validation=self.ema_validation,
+                val_seconds=perf_counter() - self._started - seconds,
+                overflows=self.losses.new_overflows(),
+            )
+        )
+        self.epoch_done = True
+
+    def _images(self, batches: int) -> int:
+        return batches * self.data.batch_size * self.data.world_size
