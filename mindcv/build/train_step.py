@@ -17,6 +17,7 @@ from mindcv.step import (
     batch_norm_statistics,
     initialize_ema_model,
 )
+from mindcv.structure import classifier_parameters
 
 __all__ = ["broadcast_initial_values", "build_statistics_exchange", "build_train_step"]
 
@@ -76,9 +77,7 @@ def _clip(config: Config, network: nn.Cell, optimizer: nn.Optimizer) -> nn.Cell 
         return ClipByNorm(gradient.clip_value)
     if gradient.clip_mode == "value":
         return ClipByValue(gradient.clip_value)
-    classifier = getattr(network, "classifier", None)
-    excluded = [] if classifier is None else list(classifier.get_parameters())
-    return AdaptiveClip(optimizer.parameters, gradient.clip_value, excluded)
+    return AdaptiveClip(optimizer.parameters, gradient.clip_value, classifier_parameters(network))
 
 
 def build_statistics_exchange(

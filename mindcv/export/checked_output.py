@@ -1,4 +1,4 @@
-"""Output files that appear whole and checked, or not at all."""
+"""Output files that appear complete and checked, or not at all."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ __all__ = ["check_output", "finished_files"]
 
 
 def check_output(path: Path, suffix: str) -> None:
-    """Refuse an output file before any work is spent on it.
+    """Check an output file before the work starts.
 
     Args:
         path: The file that is to be written.
@@ -37,7 +37,7 @@ def check_output(path: Path, suffix: str) -> None:
 
 @contextmanager
 def finished_files(*paths: Path) -> Iterator[list[Path]]:
-    """Files to write, which get their names when the block ends without an error; see `whole_files`.
+    """Yield files to write, which get their names when the block ends without an error; see `whole_files`.
 
     Raises:
         UserError: If one cannot be written, for example because the disk is full.

@@ -1,4 +1,4 @@
-"""What is to be exported, and into which files."""
+"""Options of an export, checked together before it starts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ CALIBRATION_IMAGES = 128
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """An export that can be started: its options fit together, its files can be written.
+    """Options of an export that fit together, with files that can be written.
 
     Args:
         format: Kind of file.
@@ -46,9 +46,7 @@ class ExportRequest:
             self._refuse(name, "is about the INT8 version: leave it out, or give --quantize")
         check_opset(self.operators)
         if self.calibration_images is not None and self.calibration_images < 1:
-            raise UserError(
-                f"calibration_images={self.calibration_images} is no number of images: give 1 or more"
-            )
+            raise UserError(f"calibration_images={self.calibration_images} must be a positive integer")
         check_output(self.path, f".{self.format}")
         if self.report is not None:
             check_output(Path(self.report), ".json")
@@ -77,5 +75,5 @@ class ExportRequest:
 
     @property
     def calibration(self) -> int:
-        """How many images are used for the calibration."""
+        """Number of images to calibrate on."""
         return CALIBRATION_IMAGES if self.calibration_images is None else self.calibration_images

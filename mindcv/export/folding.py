@@ -1,4 +1,4 @@
-"""Arithmetic on weights that leaves a network's results as they are; in float64, rounded once at the end."""
+"""Arithmetic on weights that does not change a network's results; in float64, rounded once at the end."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 def fold_norm(
     weight: Array, bias: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float
 ) -> tuple[Array, Array]:
-    """The weights of a convolution that does what it and the batch normalisation after it did.
+    """Return the weights of one convolution that replaces a convolution and its batch normalisation.
 
     Args:
         weight: Shape [out, in, kh, kw].
@@ -22,7 +22,7 @@ def fold_norm(
         beta: Its shift.
         mean: Its running mean.
         variance: Its running variance.
-        eps: What it adds to the variance.
+        eps: Added to the variance.
 
     Returns:
         The new weight and bias.
@@ -32,10 +32,10 @@ def fold_norm(
 
 
 def fold_scale(weight: Array, std: Sequence[float]) -> Array:
-    """The weight of a convolution that divides each channel of its input by a number first.
+    """Return the weight of a convolution that first divides each channel of its input by a number.
 
     Args:
         weight: Shape [out, in, kh, kw].
-        std: One number an input channel.
+        std: One number for each input channel.
     """
     return weight / np.reshape(std, (1, -1, 1, 1))

@@ -13,7 +13,7 @@ Pixels = NDArray[np.uint8]  # [N, C, H, W], on the scale 0 to 255
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFormat:
-    """What a network takes, and what its exported file takes.
+    """The images that a network takes, and those that its exported file takes.
 
     Args:
         channels: 3 for RGB, 1 for grey.
@@ -30,16 +30,16 @@ class ImageFormat:
     uint8_input: bool = False
 
     def normalized(self, pixels: Pixels) -> NDArray[np.float32]:
-        """What the network takes: float32 images."""
+        """Return float32 images as the network takes them."""
         mean, scale = (np.reshape(v, (-1, 1, 1)) for v in (self.mean, 1 / np.asarray(self.std)))
         return (pixels.astype(np.float32) - mean.astype(np.float32)) * scale.astype(np.float32)
 
     def given(self, pixels: Pixels) -> NDArray:
-        """What the exported file takes: raw images, or normalised ones."""
+        """Return images as the exported file takes them: raw, or normalised."""
         return pixels if self.uint8_input else self.normalized(pixels)
 
     def random(self, batch: int, seed: int) -> Pixels:
-        """A batch of noise; each image has a brightness and a contrast of its own, down to none."""
+        """Return a batch of noise; each image has a brightness and a contrast of its own, down to none."""
         rng = np.random.default_rng(seed)
         low, high = np.sort(rng.integers(0, 256, (2, batch, 1, 1, 1)), axis=0)
         shape = (batch, self.channels, self.size, self.size)

@@ -23,7 +23,7 @@ RUNS, WARM_UP = 50, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What was measured of one file.
+    """Accuracy, size and latency of one file.
 
     Args:
         file: Its name.
@@ -43,15 +43,15 @@ class Measurement:
 
 
 def correct(logits: NDArray, labels: NDArray, k: int) -> int:
-    """How many labels are among the first k predictions.
+    """Count the labels that are among the first k predictions.
 
-    A label that shares its logit with others ranks behind them, and one whose logit is no number counts not
-    at all, as in the toolkit's own evaluation.
+    A label whose logit equals others ranks behind them, and one whose logit is NaN does not count, as in the
+    toolkit's own evaluation.
 
     Args:
         logits: Shape [N, num_classes].
         labels: Class indices of shape [N].
-        k: Predictions that count.
+        k: Number of predictions.
     """
     target = np.take_along_axis(logits, labels[:, None].astype(np.int64), 1)
     beaten = (logits < target).sum(1)
@@ -63,11 +63,11 @@ def correct(logits: NDArray, labels: NDArray, k: int) -> int:
 def measure(
     paths: Sequence[Path], images: ImageFormat, batches: Iterable[tuple[Pixels, NDArray]]
 ) -> list[Measurement]:
-    """Score files on the same images, and time them by turns, so that both see the same machine.
+    """Score files on the same images, and time them in turns, so that the machine's load affects all alike.
 
     Args:
         paths: ONNX files that take the same images.
-        images: What they take.
+        images: The images that they take.
         batches: Validation images and their labels of shape [N], each image once.
     """
     sessions = [open_onnx(path) for path in paths]
@@ -100,10 +100,10 @@ def measure(
 
 
 def table(measurements: Sequence[Measurement], size: int) -> str:
-    """The measurements as a table to read.
+    """Return the measurements as a table.
 
     Args:
-        measurements: What was measured.
+        measurements: The measurements.
         size: Height and width of the images in pixels.
     """
     width = max(len(m.file) for m in measurements)
@@ -122,7 +122,7 @@ def table(measurements: Sequence[Measurement], size: int) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """On what the measurements were made."""
+    """Return the machine and the settings of the measurements."""
     import onnxruntime
 
     return {
@@ -138,8 +138,8 @@ def write_report(path: str | Path, measurements: Sequence[Measurement], **facts:
 
     Args:
         path: File to write.
-        measurements: What was measured.
-        facts: What else belongs to them.
+        measurements: The measurements.
+        facts: Further entries.
 
     Raises:
         UserError: If the file cannot be written.

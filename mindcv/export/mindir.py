@@ -16,7 +16,7 @@ __all__ = ["export_mindir", "metadata_path"]
 
 
 def metadata_path(path: Path) -> Path:
-    """The file beside a MindIR file that says what images it takes: it has no place for that itself."""
+    """Return the path of a MindIR file's metadata, which the file itself has no place for."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -28,10 +28,10 @@ def export_mindir(
     The file takes images [N, C, H, W] of any N, H and W; the metadata is in a file beside it.
 
     Args:
-        network: What the file is to compute: the bare network or, for raw images, one that normalises first.
+        network: The network to export: the unwrapped one or, for raw images, one that normalises first.
         path: File to write, ending in ``.mindir``.
-        reference: What the bare network computes, and what images the file is to take.
-        metadata: What images the file takes, and what else belongs to it, as JSON can express it.
+        reference: Images, and the unwrapped network's logits of them.
+        metadata: The images that the file takes, and all else to be stored with it, as JSON can express it.
 
     Returns:
         The largest difference between the file's logits and the network's, see `Reference.check`.

@@ -1,4 +1,4 @@
-"""ONNX files: written, checked and run."""
+"""Write, check and run ONNX files."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ OPSET = 20
 
 
 def require_onnx() -> None:
-    """Refuse to start an export that could not be written or checked.
+    """Check that the packages which write and check ONNX files are installed.
 
     Raises:
         UserError: If a package is missing.
@@ -36,13 +36,13 @@ def require_onnx() -> None:
 
 
 def check_opset(opset: int) -> None:
-    """Refuse a version of ONNX's operators that the graph is not written in.
+    """Check that the graph can be written with a version of ONNX's operators.
 
     Raises:
-        UserError: If it is none of `OPSETS`.
+        UserError: If it is not one of `OPSETS`.
     """
     if opset not in OPSETS:
-        raise UserError(f"opset={opset} is not written: give a number from {OPSETS[0]} to {OPSETS[-1]}")
+        raise UserError(f"opset={opset} is not supported: give a number from {OPSETS[0]} to {OPSETS[-1]}")
 
 
 def export_onnx(
@@ -56,10 +56,10 @@ def export_onnx(
     """Write a network in evaluation as an ONNX file, if ONNX Runtime computes the same from it.
 
     Args:
-        network: The bare network, whose cells are read one by one.
+        network: The unwrapped network, which tells its parts.
         path: File to write, ending in ``.onnx``.
-        reference: What the network computes, and what images the file is to take.
-        metadata: What the file says about itself, as JSON can express it.
+        reference: Images, and the network's logits of them.
+        metadata: Metadata to store in the file, as JSON can express it.
         opset: Version of ONNX's operators, one of `OPSETS`.
 
     Returns:
@@ -67,7 +67,7 @@ def export_onnx(
 
     Raises:
         UserError: If a package is missing, the network cannot be expressed, or the file cannot be written.
-        ExportError: If the file is no valid ONNX model or its logits differ from the network's.
+        ExportError: If the file is not a valid ONNX model or its logits differ from the network's.
     """
     require_onnx()
     check_opset(opset)
@@ -81,13 +81,13 @@ def export_onnx(
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
-        raise ExportError(f"{path}: the exported network is no valid ONNX model ({error})") from None
+        raise ExportError(f"{path}: the exported network is not a valid ONNX model ({error})") from None
     with finished_files(path) as (temporary,):
         temporary.write_bytes(model.SerializeToString())
         return reference.check(session_logits(open_onnx(temporary)), path)
 
 
 def session_logits(session: Any) -> Callable[[NDArray], NDArray]:
-    """What computes the logits of a batch of images, as the file takes them."""
+    """Return a function that computes the logits of a batch of images, as the file takes them."""
     (name,) = (given.name for given in session.get_inputs())
     return lambda images: session.run(None, {name: images})[0]

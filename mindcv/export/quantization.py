@@ -22,12 +22,12 @@ def quantize_onnx(path: Path, output: Path, images: ImageFormat, calibration: It
     Activations get 8 bits without sign, in the range that they have on the calibration images; weights get
     7 bits with sign, in a range of their own for each output channel. With an eighth bit the sums of two
     products do not fit the 16-bit registers in which x86 processors without VNNI add them up: they are
-    clipped there without a word, and the accuracy of such a file depends on the machine.
+    clipped there silently, and the accuracy of such a file depends on the machine.
 
     Args:
         path: The float32 file.
         output: File to write; it takes the same images and has the same metadata.
-        images: What the file takes.
+        images: The images that the file takes.
         calibration: Batches of images to measure the ranges of activations on.
 
     Raises:
@@ -37,7 +37,7 @@ def quantize_onnx(path: Path, output: Path, images: ImageFormat, calibration: It
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
-        """The images as ONNX Runtime asks for them, one batch after the other."""
+        """Gives ONNX Runtime one batch of images after the other."""
 
         def __init__(self, name: str) -> None:
             self.feeds: Iterator[dict[str, NDArray]] = ({name: images.given(b)} for b in calibration)

@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the network computes."""
+"""Check that an exported file computes what its network computes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ BATCHES = (1, 3)  # of random images
 class ExportError(UserError):
     """An exported file does not compute what its network computes; the file is not kept.
 
-    It is no mistake of the user's, who gets status 1.
+    It is not the user's mistake: the program exits with status 1.
     """
 
     status = 1
@@ -28,7 +28,7 @@ class ExportError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Images, and what the network makes of them.
+    """Images, and the network's logits of them.
 
     Args:
         images: Their format.
@@ -55,7 +55,7 @@ class Reference:
             The largest difference of a logit, relative to the larger of 1 and the largest logit.
 
         Raises:
-            ExportError: If it is above `TOLERANCE`, or no number.
+            ExportError: If it is above `TOLERANCE`, or NaN.
         """
         worst = 0.0
         for batch, expected in zip(self.batches, self.logits, strict=True):
@@ -66,7 +66,7 @@ class Reference:
                     f"{expected.shape}: the file is not kept"
                 )
             difference = float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
-            if not difference <= TOLERANCE:  # nor where it is no number
+            if not difference <= TOLERANCE:  # NaN included
                 raise ExportError(
                     f"{path}: the exported network's logits differ from the network's by {difference:.2g} of "
                     f"the largest, more than {TOLERANCE:g}: the file is not kept"
@@ -76,17 +76,17 @@ class Reference:
 
 
 def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None) -> Reference:
-    """Let a network classify random images, for files to be checked in batches of 1 and 3, and others.
+    """Compute a network's logits of random images, in batches of 1 and 3, to check files against.
 
     Args:
-        network: The bare network, which takes normalised images; it is left in evaluation mode.
+        network: The unwrapped network, which takes normalised images; it is set to evaluation mode.
         images: Their format.
-        further: A further batch of images of its size, for example photographs.
+        further: Another batch of images of its size, for example photographs.
     """
     network.set_train(False)
     batches = [images.random(batch, seed=batch) for batch in BATCHES]
     batches += [] if further is None else [further]
-    # All at once, so that a graph is compiled for one shape: in evaluation an image knows no other.
+    # All at once, so that a graph is compiled for one shape: in evaluation images are independent.
     logits = network(Tensor(images.normalized(np.concatenate(batches)))).asnumpy()
     ends = np.cumsum([len(batch) for batch in batches])[:-1]
     return Reference(images=images, batches=batches, logits=np.split(logits, ends))

@@ -1,6 +1,7 @@
-"""MnasNet and the registry that makes models by name."""
+"""MnasNet, MobileNetV2 and MobileNetV3, and models by name."""
 
 from mindcv.models.dropout import seed_dropout
+from mindcv.models.factory import create_model
 from mindcv.models.features import FeaturePyramid, feature_pyramid
 from mindcv.models.freezing import freeze
 from mindcv.models.mnasnet import (
@@ -14,12 +15,22 @@ from mindcv.models.mnasnet import (
     semnasnet_075,
     semnasnet_100,
 )
-from mindcv.models.registry import ModelEntry, create_model, find_model, list_models, register_model
+from mindcv.models.mobilenet_v2 import (
+    MobileNetV2,
+    mobilenet_v2_050,
+    mobilenet_v2_075,
+    mobilenet_v2_100,
+    mobilenet_v2_140,
+)
+from mindcv.models.mobilenet_v3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
+from mindcv.models.registry import ModelEntry, find_model, list_models, register_model
 from mindcv.models.summary import Row, Summary, summarize
 
 __all__ = [
     "FeaturePyramid",
     "MnasNet",
+    "MobileNetV2",
+    "MobileNetV3",
     "ModelEntry",
     "Row",
     "Summary",
@@ -34,6 +45,12 @@ __all__ = [
     "mnasnet_130",
     "mnasnet_140",
     "mnasnet_small",
+    "mobilenet_v2_050",
+    "mobilenet_v2_075",
+    "mobilenet_v2_100",
+    "mobilenet_v2_140",
+    "mobilenet_v3_large_100",
+    "mobilenet_v3_small_100",
     "register_model",
     "seed_dropout",
     "semnasnet_075",

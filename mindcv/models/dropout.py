@@ -1,4 +1,4 @@
-"""Dropout whose masks depend on a key and a count alone, so that a resumed run repeats them.
+"""Dropout whose masks depend on a key and a counter only, so that a resumed run repeats them.
 
 MindSpore's own draws from a generator whose state cannot be saved on a CPU. Here a mask is a hash of the key,
 the number of the forward pass, the layer and the element: the same in graph and in PyNative mode.
@@ -10,6 +10,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from mindcv.structure import Composition
+
 __all__ = ["DropPath", "Dropout", "RandomState", "keep_random_state", "seed_dropout"]
 
 WORD = 2**32
@@ -18,10 +20,10 @@ _numbers = count()
 
 
 class RandomState:
-    """What the masks of one network depend on.
+    """The state that the masks of one network depend on.
 
     Args:
-        seed: Seed of the key; by default that of `mindspore.set_seed`, or none.
+        seed: Seed of the key; by default that of `mindspore.set_seed`, if it was called.
 
     Attributes:
         key: The key, a parameter.
@@ -36,12 +38,12 @@ class RandomState:
 
 
 def keep_random_state(network: nn.Cell, state: RandomState, *, is_random: bool) -> None:
-    """Let a network own what the masks of its cells depend on; it adds to ``passes`` where it is random.
+    """Let a network own the state of its dropout cells; it counts the forward passes where it is random.
 
     Args:
         network: The network.
         state: The state of its dropout cells.
-        is_random: Whether a forward pass in training draws at all.
+        is_random: Whether a forward pass in training draws any mask.
     """
     network.random_state = state
     network.is_random = is_random
@@ -50,12 +52,12 @@ def keep_random_state(network: nn.Cell, state: RandomState, *, is_random: bool) 
 
 
 def seed_dropout(network: nn.Cell, seed: int, rank: int = 0) -> None:
-    """Give a network that has not run yet the masks of one rank in a run.
+    """Set the seed of a network's dropout, before it first runs.
 
     Args:
-        network: A network; one without dropout stays as it is.
+        network: A network; one without dropout is left as it is.
         seed: Seed of the run.
-        rank: This process: each has masks of its own.
+        rank: Rank of this process: each rank has masks of its own.
     """
     state = getattr(network, "random_state", None)
     if state is not None:
@@ -73,8 +75,9 @@ class Dropout(nn.Cell):
 
     Args:
         rate: Probability of dropping an element, in [0, 1).
-        state: What the masks depend on; its parameters are none of the network's, whose names are MindCV's.
-        layer: Number of the layer, which sets its masks apart from other layers'.
+        state: State that the masks depend on; its parameters are not among the network's, whose names are
+            MindCV's.
+        layer: Number of the layer: each layer has masks of its own.
 
     Inputs:
         Tensor of any shape.
@@ -97,8 +100,12 @@ class Dropout(nn.Cell):
             return x
         return x * self.mask(x.shape, x.dtype)
 
+    def composition(self) -> Composition:
+        """Return no steps: evaluation changes nothing."""
+        return Composition()
+
     def mask(self, shape: tuple[int, ...], dtype: ms.Type) -> Tensor:
-        """Zeros and ``1 / (1 - rate)`` of a shape."""
+        """Return a mask of zeros and ``1 / (1 - rate)``."""
         size = 1
         for length in shape:
             size = size * length
@@ -111,9 +118,9 @@ class Dropout(nn.Cell):
 
 
 class DropPath(Dropout):
-    """Stochastic depth: in training, a sample's whole branch is zero with probability ``rate``.
+    """Stochastic depth: in training, the branch of a sample is set to 0 with probability ``rate``.
 
-    What remains is divided by ``1 - rate``, which keeps the reference. Evaluation changes nothing.
+    The other samples are divided by ``1 - rate``, which keeps the expected value. Evaluation changes nothing.
     Huang et al. 2016 (arXiv 1603.09382).
 
     Inputs:
@@ -131,7 +138,7 @@ class DropPath(Dropout):
 
 
 def _mix(word: Tensor) -> Tensor:
-    """Hash words of 32 bits, held in int64: Wellons' lowbias32, a bijection without visible structure."""
+    """Hash words of 32 bits, stored as int64: Wellons' lowbias32, a bijection without visible structure."""
     word = word % WORD
     word = ops.bitwise_xor(word, word // 2**16) * 0x7FEB352D % WORD
     word = ops.bitwise_xor(word, word // 2**15) * 0x846CA68B % WORD

@@ -1,4 +1,4 @@
-"""The pyramid of a network: feature maps at strides 2, 4, 8, 16 and 32, for detection and segmentation."""
+"""Feature maps of a network at strides 2, 4, 8, 16 and 32, for detection and segmentation."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,20 @@ from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError
 from mindcv.models.dropout import keep_random_state
+from mindcv.structure import Parts, parts_of
 
 __all__ = ["FeaturePyramid", "feature_pyramid"]
 
 
 class FeaturePyramid(nn.Cell):
-    """The front of a network, which returns what its stages make.
+    """Stem and stages of a network, as a network that returns their feature maps.
 
     Args:
-        parts: The cells from the input on: the stem and some stages, as from ``MnasNet.parts``.
-        ends: After which of the parts a map leaves, in rising order; the last part is one of them.
+        parts: The cells of the stem and of the first stages.
+        ends: Indices of the parts whose output is a map, in rising order; the last part is one of them.
         channels: Channels of each map.
-        strides: By how much smaller than the image each map is.
-        source: The network that the parts are of. Its parameters keep their names.
+        strides: Stride of each map.
+        source: The network that the parts belong to. Its parameters keep their names.
 
     Attributes:
         feature_channels: Channels of each map.
@@ -34,7 +35,7 @@ class FeaturePyramid(nn.Cell):
 
     def __init__(
         self,
-        parts: list[list[nn.Cell]],
+        parts: Sequence[Sequence[nn.Cell]],
         ends: Sequence[int],
         *,
         channels: list[int],
@@ -58,11 +59,12 @@ class FeaturePyramid(nn.Cell):
         if state is not None:
             keep_random_state(self, state, is_random=source.is_random)
 
-    def parts(self) -> list[list[nn.Cell]]:
-        """The stem and each stage; head and classifier, which are none."""
+    def parts(self) -> Parts:
+        """Return stem and stages; there is no head and no classifier."""
         cells = list(self.features.cells())
         pairs = zip(self.starts, self.starts[1:], strict=False)
-        return [*(cells[start:end] for start, end in pairs), [], []]
+        stem, *stages = (cells[start:end] for start, end in pairs)
+        return Parts(stem=stem, stages=stages)
 
     def construct(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (N, in_channels, H, W) to the maps."""
@@ -77,22 +79,18 @@ class FeaturePyramid(nn.Cell):
 
 
 def feature_pyramid(network: nn.Cell, out_indices: Sequence[int] | None = None) -> FeaturePyramid:
-    """What a network makes on the way to its logits: the last map of each stride, up to the last wanted one.
+    """Return a network that computes the last feature map of each stride of another one.
 
     Args:
-        network: A network with a method ``parts``, such as `MnasNet`: lists of its cells, from input to
-            output; the last two are head and classifier. Its cells are used, not copied.
+        network: A `StagedNetwork`. Its cells are used, not copied.
         out_indices: Which maps to return, by number from 0, in rising order; by default all.
 
     Raises:
-        UserError: There are no such maps, or the network has no ``parts``.
+        UserError: There are no such maps, or the network does not tell its parts.
     """
-    if not hasattr(network, "parts"):
-        raise UserError(
-            f"features_only=True: {type(network).__name__} does not tell its parts: give it a method parts"
-        )
-    parts = network.parts()[:-2]
-    last: dict[int, tuple[int, int]] = {}  # stride: number of its last part, channels
+    found = parts_of(network, "features_only=True")
+    parts = [found.stem, *found.stages]
+    last: dict[int, tuple[int, int]] = {}  # stride: index of its last part, channels
     stride = 1
     for number, part in enumerate(parts):
         convolutions = [c for cell in part for _, c in cell.cells_and_names() if isinstance(c, nn.Conv2d)]
@@ -117,7 +115,7 @@ def _checked(indices: Sequence[int], maps: int) -> list[int]:
     numbers = all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < maps for i in found)
     if not found or not numbers or found != sorted(set(found)):
         raise UserError(
-            f"out_indices={indices!r} names no maps: give different numbers from 0 to {maps - 1} in rising "
-            "order, such as (2, 3, 4)"
+            f"out_indices={indices!r} must be different numbers from 0 to {maps - 1} in rising order, "
+            "for example (2, 3, 4)"
         )
     return found

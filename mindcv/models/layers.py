@@ -1,4 +1,4 @@
-"""The parts MnasNet is made of."""
+"""Layers that the families of networks share."""
 
 import math
 
@@ -8,9 +8,11 @@ from mindspore.common.initializer import Normal
 
 from mindcv.choices import Padding
 from mindcv.models.dropout import DropPath
+from mindcv.structure import Composition
 
 __all__ = [
     "Block",
+    "GlobalMean",
     "Padding",
     "SqueezeExcite",
     "SyncBatchNorm2d",
@@ -21,16 +23,13 @@ __all__ = [
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
-    """Round a number of channels to a multiple of ``divisor``, at most a tenth down.
+    """Round a number of channels to a multiple of ``divisor``, down by at most a tenth.
 
     The rule of the TensorFlow original (tensorflow/tpu, ``round_filters``).
 
     Args:
-        value: Wanted number of channels, a product with the width.
-        divisor: What the result is a multiple of, and its minimum.
-
-    Returns:
-        The number of channels to build.
+        value: Number of channels before rounding, a product with the width.
+        divisor: The result is a multiple of it, and at least as large.
     """
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
@@ -46,7 +45,7 @@ def conv2d(
     padding: Padding = "symmetric",
     bias: bool = False,
 ) -> nn.Conv2d:
-    """A convolution, padded so that its output size is ``ceil(input size / stride)``.
+    """Return a convolution, padded so that its output size is ``ceil(input size / stride)``.
 
     Its weights start from a normal distribution with standard deviation ``sqrt(2 / fan_out)``, where
     ``fan_out`` is ``kernel * kernel * out_channels / groups`` as in the TensorFlow original: 0.471 for
@@ -89,7 +88,7 @@ def conv_norm(
     momentum: float,
     sync: bool = False,
 ) -> list[nn.Cell]:
-    """A convolution without bias and the batch normalisation that follows it.
+    """Return a convolution without bias and the batch normalisation that follows it.
 
     Args:
         in_channels: Channels of the input.
@@ -98,7 +97,7 @@ def conv_norm(
         stride: Step in both directions.
         groups: Groups of channels.
         padding: See `conv2d`.
-        eps: What is added to the variance.
+        eps: Added to the variance.
         momentum: Weight of the old statistic in the running one, MindSpore's sense: 0.99 here is 0.01
             in PyTorch.
         sync: Whether to normalise over the batches of all processes.
@@ -115,8 +114,9 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
     MindSpore's own is for Ascend only; this one needs no more than an AllReduce, forward and backward. Each
     process contributes the mean and the variance of its batch, and the variances are combined around the
-    common mean (Chan et al. 1983), which cancels nothing. The batches must be of one size. Parameters and
-    evaluation are `nn.BatchNorm2d`'s, and so is ``use_batch_statistics``: False trains as in evaluation.
+    common mean (Chan et al. 1983), which loses no digits to cancellation. All batches must have the same
+    size. Parameters and evaluation are those of `nn.BatchNorm2d`, and so is ``use_batch_statistics``: with
+    False, training uses the running statistics.
 
     Inputs:
         Tensor of shape (N, C, H, W), float32.
@@ -149,7 +149,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return (x - mean.reshape((1, -1, 1, 1))) * scale + self.beta.reshape((1, -1, 1, 1))
 
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics a little towards this batch's; the variance without its bias."""
+        """Update the running statistics with this batch's mean and unbiased variance."""
         unbiased = variance * (count / max(count - 1, 1))
         for running, new in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
             ops.assign(running, running + self.new_weight * (ops.stop_gradient(new) - running))
@@ -158,7 +158,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 class SqueezeExcite(nn.Cell):
     """Channel attention: each channel is scaled by a gate in (0, 1) computed from all channels' means.
 
-    Hu et al. 2018 (arXiv 1709.01507), with the 1x1 convolutions and the ReLU of MnasNet-A1.
+    Hu et al. 2018 (arXiv 1709.01507), with 1x1 convolutions and a ReLU as in MnasNet-A1.
 
     Args:
         channels: Channels of the input and the output.
@@ -183,20 +183,25 @@ class SqueezeExcite(nn.Cell):
         means = ops.mean(x, axis=(2, 3), keep_dims=True)
         return x * self.sigmoid(self.expand(self.relu(self.reduce(means))))
 
+    def composition(self) -> Composition:
+        """Return the steps that make the gates."""
+        steps = ("mean", self.reduce, self.relu, self.expand, self.sigmoid)
+        return Composition(steps=steps, combine="multiply")
+
 
 class Block(nn.Cell):
-    """Layers in a row and, where their shapes allow, a skip around them.
+    """Layers one after the other, with or without a skip connection around them.
 
     Args:
         layers: The layers.
         skip: Whether to add the input to the output.
-        drop_path: Leaves out the layers of a sample in training; it acts where there is a skip.
+        drop_path: Stochastic depth; it acts where there is a skip.
 
     Inputs:
         Tensor of shape (N, C, H, W).
 
     Outputs:
-        Tensor of the shape that the layers make.
+        Tensor of the shape that the layers return.
     """
 
     def __init__(self, layers: list[nn.Cell], *, skip: bool, drop_path: DropPath):
@@ -211,3 +216,26 @@ class Block(nn.Cell):
         if self.skip:
             out = self.drop_path(out) + x
         return out
+
+    def composition(self) -> Composition:
+        """Return the layers."""
+        return Composition(steps=(self.layers,), combine="add" if self.skip else None)
+
+
+class GlobalMean(nn.Cell):
+    """The mean over all positions of each channel.
+
+    Inputs:
+        Tensor of shape (N, C, H, W).
+
+    Outputs:
+        Tensor of shape (N, C).
+    """
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Average ``x`` over its positions."""
+        return ops.mean(x, axis=(2, 3))
+
+    def composition(self) -> Composition:
+        """Return the two steps."""
+        return Composition(steps=("mean", "flatten"))

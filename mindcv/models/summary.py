@@ -1,12 +1,14 @@
-"""What a network costs: parameters and multiplications of each of its parts, counted without running it."""
+"""Parameters and MACs of each part of a network, counted without running it."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mindspore import nn
 
 from mindcv.errors import UserError
-from mindcv.models.layers import SqueezeExcite
+from mindcv.structure import CompositeLayer, parts_of
 
 __all__ = ["Row", "Summary", "summarize"]
 
@@ -17,10 +19,10 @@ class Row:
 
     Args:
         name: stem, stage 0 and so on, head, classifier.
-        shape: Shape of what it returns for one image: (C, H, W), or (C,) behind the mean over positions.
-        parameters: Numbers that training learns, frozen ones included.
-        statistics: Numbers of batch normalisation's running mean and variance.
-        macs: Multiplications with addition in convolutions and dense layers, for one image.
+        shape: Shape of its output for one image: (C, H, W), or (C,) behind the mean over positions.
+        parameters: Number of trainable values, frozen ones included.
+        statistics: Number of values in batch normalisation's running means and variances.
+        macs: MACs (multiplications with addition) of convolutions and dense layers, for one image.
     """
 
     name: str
@@ -35,7 +37,7 @@ class Summary:
     """A network part by part.
 
     Args:
-        image_size: Height and width of the image that shapes and multiplications are for.
+        image_size: Height and width of the image, which shapes and MACs depend on.
         in_channels: Its channels.
         rows: The parts, from input to output.
     """
@@ -46,21 +48,21 @@ class Summary:
 
     @property
     def parameters(self) -> int:
-        """Numbers that training learns."""
+        """Number of trainable values."""
         return sum(row.parameters for row in self.rows)
 
     @property
     def statistics(self) -> int:
-        """Numbers of batch normalisation's running mean and variance, which a checkpoint holds besides."""
+        """Number of values in running means and variances, which a checkpoint has besides."""
         return sum(row.statistics for row in self.rows)
 
     @property
     def macs(self) -> int:
-        """Multiplications with addition for one image; additions, means and activations are not counted."""
+        """MACs for one image; additions, means and activations are not counted."""
         return sum(row.macs for row in self.rows)
 
     def __str__(self) -> str:
-        """A table."""
+        """Return a table."""
         head = ("part", "output", "parameters", "statistics", "M-MACs")
         first = ("image", _times(self.in_channels, self.image_size, self.image_size), "", "", "")
         body = [_cells(row.name, row.shape, row.parameters, row.statistics, row.macs) for row in self.rows]
@@ -79,36 +81,24 @@ class Summary:
 
 
 def summarize(network: nn.Cell, image_size: int = 224) -> Summary:
-    """Count a network's parameters and multiplications, part by part.
+    """Count a network's parameters and MACs, part by part.
 
-    Shapes follow from the strides: every convolution here makes ``ceil(size / stride)`` of a size.
+    Shapes follow from the strides: every convolution here turns a size into ``ceil(size / stride)``.
 
     Args:
-        network: A network with a method ``parts``, such as `MnasNet` or its pyramid: lists of its cells, from
-            input to output; the first is the stem, and the last two are head and classifier.
+        network: A `StagedNetwork`, such as `MnasNet` or its `FeaturePyramid`.
         image_size: Height and width of the image.
 
     Raises:
-        UserError: The size is no positive number, the network has no ``parts``, or a layer of it is of a kind
-            whose multiplications are unknown.
+        UserError: The size is not a positive integer, the network does not tell its parts, or the MACs of one
+            of its layers are unknown.
     """
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1:
-        raise UserError(f"image_size={image_size!r} is no size: give a whole number of at least 1")
-    if not hasattr(network, "parts"):
-        raise UserError(f"{type(network).__name__} does not tell its parts: give it a method parts")
-    parts = network.parts()
-    names = ["stem", *(f"stage {i}" for i in range(len(parts) - 3)), "head", "classifier"]
+        raise UserError(f"image_size={image_size!r} must be a positive integer")
     shape: tuple[int, ...] = (0, image_size, image_size)
     rows = []
-    for name, part in zip(names, parts, strict=True):
-        if not part:
-            continue
-        if name == "classifier":
-            shape = shape[:1]
-        macs = 0
-        for cell in part:
-            shape, more = _passed(cell, shape)
-            macs += more
+    for name, part in parts_of(network).named().items():
+        shape, macs = _through(part, shape)
         parameters = [parameter for cell in part for parameter in cell.get_parameters()]
         statistics = sum(p.size for p in parameters if p.name.endswith((".moving_mean", ".moving_variance")))
         learnt = sum(p.size for p in parameters) - statistics
@@ -117,25 +107,38 @@ def summarize(network: nn.Cell, image_size: int = 224) -> Summary:
     return Summary(image_size=image_size, in_channels=first.in_channels, rows=tuple(rows))
 
 
-def _passed(cell: nn.Cell, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """The shape that a cell makes of one, and its multiplications."""
+def _through(steps: Iterable[nn.Cell | str], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Return the shape behind some steps, and their MACs."""
+    macs = 0
+    for step in steps:
+        if step == "mean":
+            shape = (shape[0], 1, 1)
+        elif step == "flatten":
+            shape = shape[:1]
+        else:
+            shape, more = _through_cell(step, shape)
+            macs += more
+    return shape, macs
+
+
+def _through_cell(cell: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     if isinstance(cell, nn.Conv2d):
         sizes = tuple(math.ceil(size / step) for size, step in zip(shape[1:], cell.stride, strict=True))
         return (cell.out_channels, *sizes), cell.weight.size * math.prod(sizes)
     if isinstance(cell, nn.Dense):
         return (*shape[:-1], cell.out_channels), cell.weight.size
-    if isinstance(cell, SqueezeExcite):  # its convolutions see one position
-        return shape, cell.reduce.weight.size + cell.expand.weight.size
     if isinstance(cell, nn.BatchNorm2d):
         return shape, 0
+    if isinstance(cell, CompositeLayer):
+        composition = cell.composition()
+        behind, macs = _through(composition.steps, shape)
+        return shape if composition.combine == "multiply" else behind, macs
     inner = list(cell.cells())
     if not inner and list(cell.get_parameters()):
-        raise UserError(f"{type(cell).__name__}: the multiplications of such a layer are not known")
-    macs = 0
-    for one in inner:
-        shape, more = _passed(one, shape)
-        macs += more
-    return shape, macs
+        raise UserError(
+            f"the MACs of a {type(cell).__name__} layer are unknown: give it a method composition"
+        )
+    return _through(inner, shape)
 
 
 def _cells(name: str, shape: tuple[int, ...], parameters: int, statistics: int, macs: int) -> tuple[str, ...]:

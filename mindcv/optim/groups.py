@@ -10,6 +10,7 @@ from mindspore import Parameter, mint, nn
 from mindcv.choices import WeightDecayFilter
 from mindcv.errors import UserError, did_you_mean
 from mindcv.optim.base import LrTable, ScaledRate
+from mindcv.structure import parts_of
 
 __all__ = ["WEIGHT_DECAY_FILTERS", "Parameters", "Rate", "parameter_groups"]
 
@@ -123,12 +124,8 @@ def _groups_by_depth(
             f"layer_decay={layer_decay} looks at the layers and a list of parameters has none: "
             "pass the model, or give each group its lr"
         )
-    if not hasattr(model, "parts"):
-        raise UserError(
-            f"layer_decay={layer_decay}: {type(model).__name__} does not tell its parts: "
-            "give it a method parts, or leave layer_decay out"
-        )
-    parts = [[p for cell in part for p in cell.trainable_params()] for part in model.parts()]
+    in_order = parts_of(model, f"layer_decay={layer_decay}").in_order()
+    parts = [[p for cell in part for p in cell.trainable_params()] for part in in_order]
     placed = {id(parameter) for part in parts for parameter in part}
     for parameter in order:
         if id(parameter) not in placed:

@@ -19,7 +19,7 @@ from mindcv.runtime.program import run_program
 
 def convert(options: argparse.Namespace) -> None:
     """Convert a file, and print what was written."""
-    from mindcv.models.weights.conversion import convert_weights
+    from mindcv.models.conversion import convert_weights
     from mindcv.runtime.session import log_to_stderr
 
     log_to_stderr(speaking=True)
@@ -51,7 +51,7 @@ def parse_options() -> argparse.Namespace:
         type=epsilon,
         metavar="X|keep",
         help="epsilon that OUTPUT is for, with gamma adjusted for the difference; keep changes neither. "
-        "By default 1e-5 for timm and torchvision, and keep for mindcv",
+        "By default that of the library, and keep for mindcv",
     )
     parser.add_argument("--num_classes", type=positive_int, metavar="N", help="by default INPUT's")
     parser.add_argument(

@@ -18,7 +18,7 @@ from mindcv.engine.checkpoint_averaging import average_checkpoints
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
 from mindcv.models import create_model
-from mindcv.models.weights.conversion import convert_weights
+from mindcv.models.conversion import convert_weights
 from mindcv.programs import train
 from mindcv.runtime.session import Runtime
 from tests.support.random_weights import ours, peer

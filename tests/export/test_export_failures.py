@@ -104,7 +104,10 @@ def test_a_cell_without_a_counterpart_is_named(cell, kind, tmp_path):
     network.features = nn.SequentialCell([nn.SequentialCell([nn.ReLU(), cell]), *network.features.cells()])
     reference = expect(network, image_format(size=32))
     found = message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={}))
-    assert found == f"the network's cell 'features.0.1' is a {kind}, which cannot be exported: leave it out"
+    assert found == (
+        f"the network's cell 'features.0.1' is a {kind}, which cannot be exported: remove it, or "
+        "give it a method composition"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,20 +115,22 @@ def test_a_network_of_another_kind_is_refused(tmp_path):
     network = nn.SequentialCell([nn.Conv2d(3, CLASSES, 32, pad_mode="valid"), nn.Flatten()])
     reference = expect(network, image_format(size=32))
     assert message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={})) == (
-        "SequentialCell has no cell 'features', and only such networks are exported"
+        "SequentialCell does not tell its parts, and only networks that do can be exported: give it a method "
+        "parts() that returns mindcv.structure.Parts"
     )
     network = random_network()
-    network.classifier = nn.SequentialCell([network.classifier])
+    network.reset_classifier(0)
     reference = expect(network, image_format(size=32))
     assert message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={})) == (
-        "the network's cell 'classifier' is a SequentialCell, not a Dense one"
+        "MnasNet ends in Identity, and only networks that end in a Dense layer can be exported: give it a "
+        "classifier"
     )
 
 
 @pytest.mark.parametrize("opset", [12, 22])
 def test_operators_of_another_version_are_refused(opset, tmp_path):
     assert request(tmp_path / "net.onnx", opset=opset) == (
-        f"opset={opset} is not written: give a number from 13 to 21"
+        f"opset={opset} is not supported: give a number from 13 to 21"
     )
 
 
@@ -154,7 +159,7 @@ def test_a_file_of_another_name_or_place_is_refused(tmp_path):
         ({"format": "mindir", "quantize": True}, "quantize=True means nothing to a MindIR file: "),
         ({"calibration_images": 5}, "calibration_images=5 is about the INT8 version: "),
         ({"report": "r.json"}, "report=r.json is about the INT8 version: "),
-        ({"quantize": True, "calibration_images": 0}, "calibration_images=0 is no number of images: "),
+        ({"quantize": True, "calibration_images": 0}, "calibration_images=0 must be a positive integer"),
         ({"quantize": True, "report": "r.txt"}, "output=r.txt does not end in .json, "),
     ],
 )

@@ -35,6 +35,11 @@ KINDS = [  # of network, padding and input
     ("semnasnet_075", "same", False),
     ("mnasnet_small", "symmetric", False),
     ("mnasnet_small", "same", True),
+    ("mobilenet_v2_050", "symmetric", False),
+    ("mobilenet_v2_050", "same", True),
+    ("mobilenet_v3_small_100", "symmetric", True),
+    ("mobilenet_v3_small_100", "same", False),
+    pytest.param("mobilenet_v3_large_100", "same", False, marks=pytest.mark.slow),
 ]
 
 

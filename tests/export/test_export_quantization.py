@@ -140,3 +140,18 @@ def test_real_accuracy_survives_on_digits(tmp_path):
         assert plain["top1"] > 0.9 * 360
         assert small["top1"] >= plain["top1"] - 4
         assert small["bytes"] < 0.35 * plain["bytes"]
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_050", "mobilenet_v3_small_100"])
+def test_an_int8_version_of_another_family_is_near_its_network(name, tmp_path):
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    network, images = random_network(name), image_format(size=SIZE, uint8_input=True)
+    path, small = tmp_path / "net.onnx", tmp_path / "net_int8.onnx"
+    export_onnx(network, path, expect(network, images), metadata={})
+    quantize_onnx(path, small, images, (pixels(8, size=SIZE, seed=seed) for seed in range(4)))
+    batch = pixels(16, size=SIZE, seed=9)
+    found = onnxruntime.InferenceSession(str(small), providers=["CPUExecutionProvider"]).run(
+        None, {"images": batch}
+    )[0]
+    expected = network_logits(network, batch)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97

@@ -46,7 +46,7 @@ def test_folding_changes_no_result_of_a_normalisation(variance, gamma, old, new)
 def test_a_variance_below_zero_is_no_statistic():
     tensors = {"n.gamma": np.ones(1, np.float32), "n.moving_variance": np.array([-1e-6], np.float32)}
     with pytest.raises(
-        UserError, match=r"^'n\.moving_variance' holds a variance below zero: use another file$"
+        UserError, match=r"^'n\.moving_variance' has a variance below zero: use another file$"
     ):
         fold_eps(tensors, 1e-3, 1e-5)
 
@@ -76,14 +76,14 @@ def test_a_network_has_the_epsilon_and_the_padding_that_the_file_says(tmp_path, 
     assert {cell.eps for cell in norms} == {eps}
 
 
-def test_where_another_epsilon_is_wanted_gamma_takes_up_the_difference_and_the_log_says_so(tmp_path, caplog):
+def test_gamma_is_adjusted_to_another_epsilon_and_the_log_says_so(tmp_path, caplog):
     source, path = ours(MODEL), tmp_path / "a.ckpt"
     write_checkpoint(path, source.parameters_dict(), {})
     with caplog.at_level(logging.INFO):
         network = create_model(MODEL, CLASSES, checkpoint_path=str(path), bn_eps=1e-5)
     assert caplog.messages == [
-        f"{path}: made for bn_eps=0.001; for the network's 1e-05 gamma takes up the difference, so that "
-        "evaluation is the same"
+        f"{path}: made for bn_eps=0.001; gamma is adjusted to the network's 1e-05, so that evaluation "
+        "is the same"
     ]
     expected = logits_of(source, images())
     np.testing.assert_allclose(logits_of(network, images()), expected, rtol=0, atol=1e-4)
@@ -120,9 +120,9 @@ def test_the_same_epsilon_changes_no_bit(tmp_path):
             "made for padding=symmetric, and the network has same: build it with symmetric",
         ),
         ({"padding": "full"}, {}, "says padding='full', which is unknown: use another file"),
-        ({"bn_eps": "tiny"}, {}, "says bn_eps='tiny', which is no positive number: use another file"),
-        ({"bn_eps": 0}, {}, "says bn_eps=0, which is no positive number: use another file"),
-        ({"bn_eps": True}, {}, "says bn_eps=True, which is no positive number: use another file"),
+        ({"bn_eps": "tiny"}, {}, "says bn_eps='tiny', which must be a positive number: use another file"),
+        ({"bn_eps": 0}, {}, "says bn_eps=0, which must be a positive number: use another file"),
+        ({"bn_eps": True}, {}, "says bn_eps=True, which must be a positive number: use another file"),
     ],
 )
 def test_a_file_that_contradicts_the_network_or_sense_is_refused(tmp_path, metadata, options, fault):

@@ -155,7 +155,7 @@ def test_maps_that_there_are_not_are_refused(indices):
     with pytest.raises(UserError) as caught:
         create_model("mnasnet_small", features_only=True, out_indices=indices)
     assert str(caught.value) == (
-        f"out_indices={indices!r} names no maps: give different numbers from 0 to 4 in rising order, such as "
+        f"out_indices={indices!r} must be different numbers from 0 to 4 in rising order, for example "
         "(2, 3, 4)"
     )
 
@@ -163,7 +163,7 @@ def test_maps_that_there_are_not_are_refused(indices):
 def test_maps_are_chosen_for_a_pyramid_only():
     with pytest.raises(UserError) as caught:
         create_model("mnasnet_small", out_indices=(1,))
-    assert str(caught.value) == "out_indices=(1,) chooses among feature maps: set features_only=True"
+    assert str(caught.value) == "out_indices=(1,) chooses feature maps: set features_only=True"
     with pytest.raises(UserError, match=r"^features_only=True: Dense does not tell its parts"):
         feature_pyramid(nn.Dense(1, 1))
 
@@ -213,7 +213,5 @@ def test_a_number_of_classes_is_a_whole_number(count):
     network = tiny()
     with pytest.raises(UserError) as caught:
         network.reset_classifier(count)
-    assert str(caught.value) == (
-        f"num_classes={count!r} is no count: give a whole number, or 0 for no classifier"
-    )
+    assert str(caught.value) == (f"num_classes={count!r} must be a positive integer, or 0 for no classifier")
     assert network.classifier.weight.shape == (7, 1280)

@@ -11,6 +11,7 @@ from mindcv.models.layers import SyncBatchNorm2d
 from mindcv.models.mnasnet import Stage
 from mindcv.optim import create_optimizer
 from mindcv.step import NetworkWithLoss, TrainStep
+from mindcv.structure import Parts
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 STAGES = (
@@ -94,7 +95,7 @@ def test_a_frozen_normalisation_over_all_processes_uses_its_running_statistics()
     norm = SyncBatchNorm2d(3, eps=1e-3, momentum=0.9)
     norm.moving_mean.set_data(Tensor([1.0, 2.0, 3.0]))
     net = nn.SequentialCell(norm)
-    net.parts = lambda: [[norm], [], [], []]
+    net.parts = lambda: Parts(stem=[norm], stages=[[]])
     freeze(net, 0)
     images, _ = batch()
     expected = (images.asnumpy() - np.reshape([1, 2, 3], (1, 3, 1, 1))) / np.sqrt(1 + 1e-3)
@@ -124,7 +125,7 @@ def test_a_number_of_stages_out_of_range_is_refused(what):
     with pytest.raises(UserError) as caught:
         freeze(network(), what)
     assert str(caught.value) == (
-        f"freeze={what} is no number of stages: give 0 to 2, or backbone for those and the head"
+        f"freeze={what} must be a number of stages from 0 to 2, or backbone for all but the classifier"
     )
 
 

@@ -262,9 +262,9 @@ def test_graph_and_pynative_give_the_same_logits():
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ({"num_classes": 0}, "num_classes=0 is no count: give a whole number of at least 1"),
-        ({"num_classes": 2.0}, "num_classes=2.0 is no count: give a whole number of at least 1"),
-        ({"in_channels": -3}, "in_channels=-3 is no count: give a whole number of at least 1"),
+        ({"num_classes": 0}, "num_classes=0 must be a positive integer"),
+        ({"num_classes": 2.0}, "num_classes=2.0 must be a positive integer"),
+        ({"in_channels": -3}, "in_channels=-3 must be a positive integer"),
         ({"drop_rate": 1.0}, "drop_rate=1.0 is out of range: give a number in [0, 1)"),
         (
             {"drop_path_rate": -0.1},

@@ -17,7 +17,10 @@ from mindcv.models import (
 )
 
 B1 = ["mnasnet_050", "mnasnet_075", "mnasnet_100", "mnasnet_130", "mnasnet_140"]
-ALL = [*B1, "mnasnet_small", "semnasnet_075", "semnasnet_100"]
+V2 = ["mobilenet_v2_075", "mobilenet_v2_100", "mobilenet_v2_140"]
+V3 = ["mobilenet_v3_large_100", "mobilenet_v3_small_100"]
+MNASNET = [*B1, "mnasnet_small", "semnasnet_075", "semnasnet_100"]
+ALL = sorted([*MNASNET, "mobilenet_v2_050", *V2, *V3])
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +65,15 @@ def test_aliases_are_listed_where_the_filter_names_them(pattern, expected):
 
 def test_exclude_filters_leave_names_out():
     assert list_models("*nasnet_*", exclude_filters="sem*") == [*B1, "mnasnet_small"]
-    assert list_models(exclude_filters=["*_1*", "*small"]) == ["mnasnet_050", "mnasnet_075", "semnasnet_075"]
+    assert list_models(exclude_filters=["*_1*", "*small", "mobile*"]) == [
+        "mnasnet_050",
+        "mnasnet_075",
+        "semnasnet_075",
+    ]
 
 
 def test_pretrained_lists_models_with_published_weights():
-    assert list_models(pretrained=True) == B1
+    assert list_models(pretrained=True) == [*B1, *V2, *V3]
     assert list_models("mnasnet1_4", pretrained=True) == ["mnasnet1_4"]
     assert list_models("sem*", pretrained=True) == []
 
@@ -75,6 +82,10 @@ def test_published_weights_are_those_of_mindcv():
     folder = "https://download.mindspore.cn/toolkits/mindcv/mnasnet/"
     files = ["050-7d8bf4db", "075-465d366d", "100-1bcf43f8", "130-a43a150a", "140-7e20bb30"]
     assert [find_model(name).url for name in B1] == [f"{folder}mnasnet_{file}.ckpt" for file in files]
+    folder = "https://download.mindspore.cn/toolkits/mindcv/mobilenet/mobilenetv"
+    files = ["2/mobilenet_v2_075-bd7bd4c4", "2/mobilenet_v2_100-d5532038", "2/mobilenet_v2_140-98776171"]
+    files += ["3/mobilenet_v3_large_100-1279ad5f", "3/mobilenet_v3_small_100-509c6047"]
+    assert [find_model(name).url for name in [*V2, *V3]] == [f"{folder}{file}.ckpt" for file in files]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +96,11 @@ def test_published_weights_are_those_of_mindcv():
         ("mnasnet1_0", "mnasnet_100"),
         ("mnasnet1_3", "mnasnet_130"),
         ("mnasnet1_4", "mnasnet_140"),
+        ("mobilenetv2_050", "mobilenet_v2_050"),
+        ("mobilenetv2_100", "mobilenet_v2_100"),
+        ("mobilenet_v2_100_224", "mobilenet_v2_100"),
+        ("mobilenetv3_large_100", "mobilenet_v3_large_100"),
+        ("mobilenetv3_small_100", "mobilenet_v3_small_100"),
     ],
 )
 def test_alias_is_the_same_model(alias, name):
@@ -108,7 +124,7 @@ def test_bare_decorator_takes_options_from_the_function():
 
     assert find_model("linear_11").options == ("num_classes", "in_channels", "drop_rate")
     assert create_model("linear_11").drop_rate == 0.5
-    with pytest.raises(UserError, match="no option 'drop'"):
+    with pytest.raises(UserError, match="unknown option 'drop'"):
         create_model("linear_11", drop=0.1)
 
 
@@ -135,24 +151,24 @@ def test_taken_names_are_refused_and_nothing_is_registered(name, aliases, taken)
 
 
 def test_unknown_model_names_the_nearest():
-    with pytest.raises(UserError, match=r"^there is no model 'mnasnet_75'; did you mean 'mnasnet_075'\?$"):
+    with pytest.raises(UserError, match=r"^unknown model 'mnasnet_75'; did you mean 'mnasnet_075'\?$"):
         create_model("mnasnet_75")
-    with pytest.raises(UserError, match=r"^there is no model 'qq'; list_models\(\) names those there are$"):
+    with pytest.raises(UserError, match=r"^unknown model 'qq'; list_models\(\) lists the models$"):
         create_model("qq")
 
 
 def test_unknown_option_names_the_nearest():
     with pytest.raises(UserError) as error:
         create_model("mnasnet1_0", drop_rte=0.1)
-    assert str(error.value) == "model 'mnasnet_100' has no option 'drop_rte'; did you mean 'drop_rate'?"
+    assert str(error.value) == "model 'mnasnet_100': unknown option 'drop_rte'; did you mean 'drop_rate'?"
     with pytest.raises(UserError) as error:
         create_model("mnasnet1_0", width=2.0)
     options = "in_channels, num_classes, drop_rate, drop_path_rate, bn_eps, bn_momentum, padding, sync_bn"
-    assert str(error.value) == f"model 'mnasnet_100' has no option 'width'; it has {options}"
+    assert str(error.value) == f"model 'mnasnet_100': unknown option 'width'; its options are {options}"
 
 
 def test_unknown_option_is_refused_even_without_a_value():
-    with pytest.raises(UserError, match="no option 'drop_rte'"):
+    with pytest.raises(UserError, match="unknown option 'drop_rte'"):
         create_model("mnasnet_100", drop_rte=None)
 
 

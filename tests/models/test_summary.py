@@ -12,11 +12,12 @@ from mindspore import Tensor, nn
 from mindcv.errors import UserError
 from mindcv.models import MnasNet, create_model, feature_pyramid, freeze, summarize
 from mindcv.models.mnasnet import SMALL
+from mindcv.structure import Parts
 from tests.support.peers import timm
 
 ROOT = Path(__file__).parents[2]
 
-# Trainable parameters, with batch normalisation's statistics, million multiplications at 224 px.
+# Trainable parameters, with batch normalisation's statistics, million MACs at 224 px.
 PUBLISHED = {
     "mnasnet_050": (2_218_512, 2_239_136, "104.46"),
     "mnasnet_075": (3_170_208, 3_200_016, "215.49"),
@@ -59,7 +60,7 @@ def test_shapes_of_every_part_are_those_of_a_run(size, channels, classes, paddin
     network.set_train(False)
     summary = summarize(network, size)
     x, shapes = Tensor(np.ones((1, channels, size, size), np.float32)), []
-    *features, _ = network.parts()
+    *features, _ = network.parts().in_order()
     for part in features:
         for cell in part:
             x = cell(x)
@@ -70,7 +71,7 @@ def test_shapes_of_every_part_are_those_of_a_run(size, channels, classes, paddin
     assert [row.name for row in summary.rows] == ["stem", *stages, "head", "classifier"]
 
 
-def test_multiplications_are_those_that_the_layers_of_a_run_make():
+def test_macs_are_those_of_the_layers_of_a_run():
     network = create_model("semnasnet_075", 10).set_train(False)
     seen = []
 
@@ -100,7 +101,7 @@ def test_what_is_frozen_or_dropped_counts_as_it_is_there():
 def test_an_impossible_size_is_refused(size):
     with pytest.raises(UserError) as caught:
         summarize(create_model("mnasnet_small"), size)
-    assert str(caught.value) == f"image_size={size!r} is no size: give a whole number of at least 1"
+    assert str(caught.value) == f"image_size={size!r} must be a positive integer"
 
 
 class Other(nn.Cell):
@@ -111,16 +112,18 @@ class Other(nn.Cell):
         self.layer = nn.LayerNorm((4,))
 
     def parts(self):
-        return [[self.layer], [], []]
+        return Parts(stem=[self.layer], stages=[])
 
 
 def test_what_cannot_be_counted_is_an_error():
     with pytest.raises(UserError) as caught:
         summarize(nn.Dense(1, 1))
-    assert str(caught.value) == "Dense does not tell its parts: give it a method parts"
+    assert str(caught.value) == (
+        "Dense does not tell its parts: give it a method parts() that returns mindcv.structure.Parts"
+    )
     with pytest.raises(UserError) as caught:
         summarize(Other())
-    assert str(caught.value) == "LayerNorm: the multiplications of such a layer are not known"
+    assert str(caught.value) == ("the MACs of a LayerNorm layer are unknown: give it a method composition")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -156,4 +159,4 @@ def test_the_program_takes_size_classes_and_channels():
 def test_a_mistake_is_told_in_one_line():
     ran = run("mnasnet_smal")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "error: there is no model 'mnasnet_smal'; did you mean 'mnasnet_small'?\n"
+    assert ran.stderr == "error: unknown model 'mnasnet_smal'; did you mean 'mnasnet_small'?\n"

@@ -9,6 +9,7 @@ from mindcv.errors import UserError
 from mindcv.models import MnasNet, create_model
 from mindcv.models.mnasnet import Stage
 from mindcv.optim import OPTIMIZERS, create_optimizer
+from mindcv.structure import Parts
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 STAGES = (
@@ -44,7 +45,7 @@ class Net(nn.Cell):
         self.middle = Layer(weight, bias)
 
     def parts(self):
-        return [[self.stem], [self.middle], [self.classifier]]
+        return Parts(stem=[self.stem], stages=[], head=[self.middle], classifier=[self.classifier])
 
 
 def values(layer: Layer) -> np.ndarray:
@@ -61,7 +62,7 @@ def alike(optimizer, weight, bias):
 def depths(network: nn.Cell) -> dict[str, int]:
     return {
         parameter.name: depth
-        for depth, part in enumerate(network.parts())
+        for depth, part in enumerate(network.parts().in_order())
         for cell in part
         for parameter in cell.get_parameters()
     }
@@ -170,7 +171,7 @@ def test_a_schedule_of_mindspore_is_scaled_too():
 
 class Partial(Net):
     def parts(self):
-        return [[self.stem], [self.classifier]]
+        return Parts(stem=[self.stem], stages=[], classifier=[self.classifier])
 
 
 @pytest.mark.parametrize(
@@ -181,8 +182,8 @@ class Partial(Net):
         (
             nn.Dense(2, 2),
             0.5,
-            "layer_decay=0.5: Dense does not tell its parts: give it a method parts, "
-            "or leave layer_decay out",
+            "layer_decay=0.5: Dense does not tell its parts: give it a method parts() that returns "
+            "mindcv.structure.Parts, or leave layer_decay out",
         ),
         (
             Net().trainable_params(),

@@ -173,7 +173,7 @@ def test_a_process_measures_both_modes_and_writes_the_table(tmp_path):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--models", "mnasnet_05"], "error: there is no model 'mnasnet_05'; did you mean"),
+        (["--models", "mnasnet_05"], "error: unknown model 'mnasnet_05'; did you mean"),
         (["--image_size", "4"], "error: image_resize=4 is out of range: give 8 pixels or more"),
     ],
 )

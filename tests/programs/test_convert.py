@@ -13,7 +13,7 @@ import safetensors.torch
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
 from mindcv.models import create_model
-from mindcv.models.weights.conversion import convert_weights
+from mindcv.models.conversion import convert_weights
 from mindcv.models.weights.weight_files import read_weights
 from tests.support.peers import torch
 from tests.support.random_weights import CLASSES, fresh, images, logits_of, ours, peer, values_of
@@ -147,22 +147,21 @@ def test_what_cannot_be_converted_says_why_and_writes_nothing(tmp_path, checkpoi
     link.symlink_to(ckpt)
     assert message(ckpt, link) == f"{link} is the file to convert: choose another name"
     assert message(ckpt, tmp_path / "out.ckpt", layout="timm") == (
-        f"{tmp_path}/out.ckpt: a MindSpore checkpoint has MindCV's names, and layout=timm others: write "
+        f"{tmp_path}/out.ckpt: a MindSpore checkpoint has MindCV's names, not those of layout=timm: write "
         ".safetensors or .pth"
     )
     assert message(ckpt, tmp_path / "no" / "a.pth") == (
-        f"{tmp_path}/no/a.pth: there is no folder {tmp_path}/no: make it first"
+        f"{tmp_path}/no/a.pth: the folder {tmp_path}/no does not exist: create it first"
     )
-    assert message(ckpt, out, layout="torchvision").startswith("torchvision has MnasNet-B1 only")
-    assert message(ckpt, out, model="mnasnet_smal").startswith(
-        "there is no model 'mnasnet_smal'; did you mean"
-    )
+    assert message(ckpt, out, layout="torchvision").startswith("torchvision has only MnasNet-B1")
+    assert message(ckpt, out, model="mnasnet_smal").startswith("unknown model 'mnasnet_smal'; did you mean")
     assert message(ckpt, out, num_classes=3).startswith(
         f"{ckpt}: 'classifier.weight' has shape (10, 1280), and (3, "
     )
     write_checkpoint(tmp_path / "same.ckpt", ours("mnasnet_050").parameters_dict(), {"padding": "same"})
     assert message(tmp_path / "same.ckpt", out, model="mnasnet_050", layout="torchvision") == (
-        f"{tmp_path}/same.ckpt: made for padding=same, which torchvision has not: take layout timm"
+        f"{tmp_path}/same.ckpt: made for padding=same, which torchvision's MnasNet lacks: use another "
+        "layout, or train with padding=symmetric"
     )
     assert not out.exists()
 
@@ -170,12 +169,12 @@ def test_what_cannot_be_converted_says_why_and_writes_nothing(tmp_path, checkpoi
 def test_a_file_that_does_not_say_what_it_is_must_be_told(tmp_path):
     path, out = tmp_path / "a.ckpt", tmp_path / "out.safetensors"
     write_checkpoint(path, {"a": ms.Tensor([1.0])}, {})
-    assert message(path, out) == f"{path}: does not name its model: give --model, such as mnasnet_100"
+    assert message(path, out) == f"{path}: does not name its model: give --model, for example mnasnet_100"
     assert message(path, out, model=MODEL) == (
-        f"{path}: holds no 'classifier.weight' that tells num_classes: give another file, or --num_classes"
+        f"{path}: lacks 'classifier.weight' that tells num_classes: give another file, or --num_classes"
     )
     text = message(path, out, model=MODEL, num_classes=2, in_channels=3)
-    assert text.startswith(f"{path}: holds no ")
+    assert text.startswith(f"{path}: lacks ")
     assert " more, which the network has" in text
 
 

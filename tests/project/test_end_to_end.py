@@ -217,7 +217,7 @@ def refusal(process: Finished) -> str:
         ),
         (
             ["--data_dir", "PHOTOS", "--model", "mnasnet_07"],
-            "error: there is no model 'mnasnet_07'; did you mean 'mnasnet_075'?",
+            "error: unknown model 'mnasnet_07'; did you mean 'mnasnet_075'?",
         ),
         (
             ["--data_dir", "PHOTOS", "--num_classes", "2"],

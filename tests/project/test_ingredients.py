@@ -1,6 +1,7 @@
 """Each ingredient of a recipe, switched on alone in the digits recipe, still learns the digits."""
 
 import csv
+import re
 from pathlib import Path
 
 import mindspore as ms
@@ -62,6 +63,12 @@ def train(folder: Path, *options: str) -> float:
 @pytest.mark.parametrize("name", INGREDIENTS)
 def test_each_ingredient_alone_learns_the_digits(tmp_path, name):
     assert train(tmp_path, *INGREDIENTS[name]) >= TOP1
+
+
+@pytest.mark.parametrize("model", ["mobilenet_v2_050", "mobilenet_v3_small_100"])
+def test_every_family_learns_the_digits(tmp_path, model):
+    output = run("train.py", "-c", RECIPE, "--model", model, "--epoch_size", "9", cwd=tmp_path)
+    assert max(map(float, re.findall(r"top-1 ([\d.]+)", output))) >= TOP1
 
 
 # --- what needs a network that has learnt already ---------------------------------------------------------

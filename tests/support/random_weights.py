@@ -15,6 +15,9 @@ TORCHVISION = {
     "mnasnet_075": torchvision.models.mnasnet0_75,
     "mnasnet_100": torchvision.models.mnasnet1_0,
     "mnasnet_130": torchvision.models.mnasnet1_3,
+    "mobilenet_v2_100": torchvision.models.mobilenet_v2,
+    "mobilenet_v3_large_100": torchvision.models.mobilenet_v3_large,
+    "mobilenet_v3_small_100": torchvision.models.mobilenet_v3_small,
 }
 CLASSES = 10
 VARIANCES = {"running_var": "weight", "moving_variance": "gamma"}
@@ -58,7 +61,7 @@ def peer(
             tensor.copy_(torch.tensor(values[name]))
     scale = float(np.abs(logits_of(network, images(size, options.get("in_chans", 3)))).mean())
     with torch.no_grad():
-        for parameter in network.classifier.parameters():
+        for parameter in list(network.classifier.parameters())[-2:]:  # of the last layer
             parameter /= scale
     return network
 
@@ -66,6 +69,7 @@ def peer(
 def fresh(library: str, model: str, classes: int = CLASSES, **options: Any) -> torch.nn.Module:
     """A network of another library in evaluation, as it makes it."""
     if library == "timm":
+        model = model.replace("mobilenet_v", "mobilenetv")
         return timm.create_model(model, num_classes=classes, **options).eval()
     return TORCHVISION[model](num_classes=classes, **options).eval()
 
@@ -80,7 +84,7 @@ def ours(model: str, seed: int = 0, classes: int = CLASSES, **options: Any) -> n
     copy = create_model(model, classes, **options).set_train(False)
     ms.load_param_into_net(copy, {n: ms.Parameter(p.asnumpy(), name=n) for n, p in parameters.items()})
     scale = float(np.abs(logits_of(copy, images(64, network.in_channels))).mean())
-    for parameter in network.classifier.get_parameters():
+    for parameter in network.get_classifier().get_parameters():
         parameter.set_data(Tensor(parameter.asnumpy() / np.float32(scale)))
     return network
 

@@ -25,10 +25,10 @@ class ModelConfig(Section):
         in_channels: Channels of the input image, 3 for colour and 1 for grey.
         drop_rate: Dropout before the classifier; by default the model's.
         drop_path_rate: Stochastic depth of the last block; by default the model's.
-        bn_eps: Epsilon of batch normalization; by default that of the weights in ckpt_path, else 1e-3.
-        bn_momentum: Weight of the old statistic in batch normalization; by default the model's, 0.99.
+        bn_eps: Epsilon of batch normalization; by default that of the weights in ckpt_path, else the model's.
+        bn_momentum: Weight of the old statistic in batch normalization; by default the model's.
         padding: symmetric as in PyTorch, or same as in TensorFlow; by default that of ckpt_path, else
-            symmetric.
+            the model's.
         pretrained: Start from the model's published weights, which are downloaded once (MINDCV_HOME,
             MINDCV_MIRROR); where num_classes is not theirs, 1000, the classifier is randomly initialized.
         checkpoint_path: File of weights that the network starts from: .ckpt, .safetensors, or PyTorch's .pth.

@@ -1,4 +1,4 @@
-"""Weights made to fit a network with another epsilon, exactly, or another number of channels."""
+"""Adapt weights to a network with another epsilon, exactly, or with another number of input channels."""
 
 import math
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ __all__ = ["adapt_stem", "fold_eps"]
 
 
 def fold_eps(tensors: Mapping[str, np.ndarray], old: float, new: float) -> dict[str, np.ndarray]:
-    """The tensors with which an epsilon of `new` computes in evaluation what `old` did.
+    """Return the tensors that give with epsilon `new` in evaluation what they gave with `old`.
 
     A normalisation divides by ``sqrt(variance + eps)``, so that its factor gamma becomes
-    ``gamma * sqrt((variance + new) / (variance + old))``. This is computed in float64. Training goes on
-    otherwise: it divides by the variance of a batch.
+    ``gamma * sqrt((variance + new) / (variance + old))``. This is computed in float64. Training is not the
+    same: it divides by the variance of a batch.
 
     Args:
         tensors: Arrays by MindSpore's names, in which ``gamma`` and ``moving_variance`` belong together.
         old: Epsilon that the tensors were made for.
-        new: Epsilon of the network that they are to be used in.
+        new: Epsilon of the network that will use them.
 
     Raises:
         UserError: A variance is below zero.
@@ -30,7 +30,7 @@ def fold_eps(tensors: Mapping[str, np.ndarray], old: float, new: float) -> dict[
         if not name.endswith("moving_variance"):
             continue
         if np.any(variance < 0):
-            raise UserError(f"'{name}' holds a variance below zero: use another file")
+            raise UserError(f"'{name}' has a variance below zero: use another file")
         gamma = f"{name.removesuffix('moving_variance')}gamma"
         wide = variance.astype(np.float64)
         ratio = np.sqrt((wide + new) / (wide + old))
@@ -39,15 +39,15 @@ def fold_eps(tensors: Mapping[str, np.ndarray], old: float, new: float) -> dict[
 
 
 def adapt_stem(kernels: np.ndarray, channels: int) -> np.ndarray:
-    """The first convolution's kernels for colour images, for images of another number of channels.
+    """Adapt the first convolution's kernels for colour images to another number of channels.
 
     For one channel the kernels are summed over the channels: a grey image gives what it gave as three equal
-    channels. For more they are repeated in turn and scaled by ``3 / channels``, which keeps the size of the
-    sum. The rule is timm's (``adapt_input_conv``).
+    channels. For other numbers they are repeated in turn and scaled by ``3 / channels``, which preserves the
+    size of the sum. The rule is timm's (``adapt_input_conv``).
 
     Args:
         kernels: Shape (out, 3, height, width).
-        channels: Channels of the images to come.
+        channels: Channels of the network's images.
 
     Returns:
         Shape (out, channels, height, width).

@@ -1,4 +1,4 @@
-"""A file over HTTP: resumed where it was cut, tried again a few times, and never without TLS's checks."""
+"""Download a file over HTTP: resumed where it was cut, with retries, and always with TLS verification."""
 
 import http.client
 import logging
@@ -27,32 +27,32 @@ __all__ = ["TIMEOUT", "WAITS", "DownloadError", "download"]
 
 logger = logging.getLogger(__name__)
 
-WAITS = (1.0, 2.0, 4.0)  # seconds before each further try
+WAITS = (1.0, 2.0, 4.0)  # seconds before each retry
 TIMEOUT = 30.0  # seconds that a server may be silent
 CHUNK = 1 << 16
-PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server that may be over a little later
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # statuses that a retry may change
 
 
 class DownloadError(Exception):
-    """Why a file cannot be had; trying again at once would not help."""
+    """A download failed; an immediate retry would not help."""
 
 
-class _Cut(Exception):  # noqa: N818, it is no failure yet
-    """Why a connection did not come about or ended too early; another may succeed."""
+class _Cut(Exception):  # noqa: N818, it is not a failure yet
+    """A connection failed or ended too early; another one may succeed."""
 
 
 def download(url: str, part: Path, *, waits: Sequence[float] = WAITS, timeout: float = TIMEOUT) -> None:
-    """Fetch what a file lacks.
+    """Download the missing end of a file.
 
     Args:
-        url: Where the whole file is; http or https.
-        part: The file, which may hold the beginning already. What has arrived stays there whatever happens.
-        waits: Seconds to wait before each further try. Only tries in a row that bring nothing new count.
+        url: Address of the file; http or https.
+        part: The file, which may have the beginning already. Received bytes stay there even after an error.
+        waits: Seconds to wait before each retry. Only consecutive tries that receive nothing count.
         timeout: Seconds without an answer after which a connection counts as cut.
 
     Raises:
-        DownloadError: The file could not be had.
-        OSError: It could not be written.
+        DownloadError: The download failed.
+        OSError: The file could not be written.
     """
     failures, furthest = 0, _size(part)
     while True:
@@ -70,13 +70,13 @@ def download(url: str, part: Path, *, waits: Sequence[float] = WAITS, timeout: f
 
 
 def _fetch_rest(url: str, part: Path, timeout: float) -> None:
-    """Ask once for what is missing, or for everything where the server cannot continue."""
+    """Request the missing bytes once, or all bytes where the server cannot resume."""
     start = _size(part)
     with _request(url, part, timeout) as response:
         if response.status == 206 and not _continues(response, start):
             part.unlink(missing_ok=True)
             raise _Cut("the server sent other bytes than were asked for")
-        if response.status == 200:  # it ignores that some bytes are here
+        if response.status == 200:  # it ignores the requested range
             start = 0
         elif response.status != 206:
             raise DownloadError(f"HTTP {response.status} {response.reason}")
@@ -103,7 +103,7 @@ def _fetch_rest(url: str, part: Path, timeout: float) -> None:
 
 
 def _request(url: str, part: Path, timeout: float) -> http.client.HTTPResponse:
-    """The server's answer to a request for the bytes that a file lacks."""
+    """Return the server's response to a request for the bytes that a file lacks."""
     start = _size(part)
     headers = {"User-Agent": "mindcv"}
     if start:
@@ -131,7 +131,7 @@ def _request(url: str, part: Path, timeout: float) -> http.client.HTTPResponse:
 
 
 def _continues(response: http.client.HTTPResponse, start: int) -> bool:
-    """Whether a part of a file is that from `start` on."""
+    """Whether a response is the part of a file from `start` on."""
     return start > 0 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
 
 
@@ -147,7 +147,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 
 def _said(error: BaseException | str) -> str:
-    """What went wrong in a connection, in a few words."""
+    """Describe an error of a connection in a few words."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, http.client.IncompleteRead):
@@ -160,7 +160,7 @@ def _size(part: Path) -> int:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows a redirect to http or https, and from https to https only."""
+    """Follows a redirect to http or https, but from https only to https."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
@@ -172,7 +172,7 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def _opener() -> OpenerDirector:
-    """What opens http and https, through the environment's proxies, and nothing else, such as local files."""
+    """Return an opener of http and https only, through the environment's proxies; it opens no local files."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),

@@ -1,196 +1,181 @@
-"""What a network's parameters are called in timm and in torchvision, made from the network itself.
+"""Names of a network's parameters in MindCV, timm and torchvision, as its family tells them.
 
-Ours are MindCV's: MindSpore's names for normalisations, and cells numbered through the whole network. timm
-numbers stages and blocks, and names the layers of a block; torchvision numbers all of them.
+Ours are MindCV's. A family of networks lists in its attribute ``weight_layouts`` the libraries whose weights
+fit it, and its layers' names there.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from mindspore import nn
 
 from mindcv.choices import Layout
 from mindcv.errors import UserError
-from mindcv.models.layers import Block, SqueezeExcite
 
 __all__ = [
     "AVERAGES_COUNTER",
     "COUNTER",
     "LAYOUTS",
-    "USUAL_EPS",
     "Layout",
-    "classifier_name",
+    "WeightLayout",
     "detect_layout",
+    "find_layout",
+    "from_layout",
     "in_layout",
+    "is_foreign",
     "layout_names",
-    "stem_name",
+    "layouts_of",
     "without_prefix",
 ]
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-# What a network adds to the variances where nothing says otherwise.
-USUAL_EPS = {"mindcv": 1e-3, "timm": 1e-5, "torchvision": 1e-5}
-
 # PyTorch counts the batches that a normalisation has seen, which no network here uses.
 COUNTER = "num_batches_tracked"
 
-# And a moving average counts the updates that it has followed.
+# And an EMA model counts its updates.
 AVERAGES_COUNTER = "n_averaged"
-
-_STEM = {"mindcv": "features.0.weight", "timm": "conv_stem.weight", "torchvision": "layers.0.weight"}
-_STEM_NORM = {"timm": "bn1.running_mean", "torchvision": "layers.1.running_mean"}
-_CLASSIFIER = {
-    "mindcv": "classifier.weight",
-    "timm": "classifier.weight",
-    "torchvision": "classifier.1.weight",
-}
 
 _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 _DATA_PARALLEL = "module."
 
-# Blocks of the stages that torchvision has, the first of them bare.
-_B1_BLOCKS = [1, 3, 3, 3, 2, 4, 1]
+
+@dataclass(frozen=True, kw_only=True)
+class WeightLayout:
+    """The names and conventions of one library's weights for a family of networks.
+
+    Args:
+        library: The library.
+        stem: Its names of the first convolution and of the normalisation behind it.
+        classifier: Its name of the last dense layer.
+        layers: Given a network, the library's name of each layer that has parameters, by our name; raises a
+            `UserError` where the library has no such network. None where the names are ours.
+        bn_eps: What the library's networks add to the variances.
+        padding: How the library's networks pad.
+        paddings: How they can be told to pad.
+        kernels: The library's names of convolutions with kernels of 1x1 that are dense layers here.
+        version: The version that a PyTorch file of the library states.
+    """
+
+    library: Layout
+    stem: tuple[str, str]
+    classifier: str
+    layers: Callable[[Any], Mapping[str, str]] | None = None
+    bn_eps: float
+    padding: str = "symmetric"
+    paddings: tuple[str, ...] = ("symmetric", "same")
+    kernels: tuple[str, ...] = ()
+    version: int = 1
+
+    def options(self) -> dict[str, Any]:
+        """Return the options with which a network computes what the library's does."""
+        return {"bn_eps": self.bn_eps, "padding": self.padding}
 
 
-def stem_name(layout: Layout) -> str:
-    """Name of the first convolution's kernels, of shape (stem's channels, image's channels, 3, 3)."""
-    return _STEM[layout]
+@runtime_checkable
+class _KnownElsewhere(Protocol):
+    weight_layouts: tuple[WeightLayout, ...]
 
 
-def classifier_name(layout: Layout) -> str:
-    """Name of the classifier's matrix, of shape (classes, 1280)."""
-    return _CLASSIFIER[layout]
+def layouts_of(family: object) -> tuple[WeightLayout, ...]:
+    """Return the layouts that a network or its class lists; none where it lists none."""
+    return family.weight_layouts if isinstance(family, _KnownElsewhere) else ()
 
 
-def detect_layout(names: Collection[str]) -> Layout:
-    """Whose names these are, seen by those of stem and normalisation; ours where they are nobody else's."""
-    # A cell of one's own may be called layers; MindSpore has no running_mean.
-    if any(name.endswith((".running_mean", ".running_var")) for name in names):
-        for layout in ("timm", "torchvision"):
-            if _STEM[layout] in names or _STEM_NORM[layout] in names:
-                return layout
+def find_layout(layouts: Sequence[WeightLayout], library: Layout) -> WeightLayout | None:
+    """Return the layout of one library, or None where it is not listed."""
+    return next((layout for layout in layouts if layout.library == library), None)
+
+
+def is_foreign(names: Collection[str]) -> bool:
+    """Whether names are PyTorch's: MindSpore has no running_mean."""
+    return any(name.endswith((".running_mean", ".running_var")) for name in names)
+
+
+def detect_layout(names: Collection[str], layouts: Sequence[WeightLayout]) -> Layout:
+    """Return whose names these are, recognized by stem and normalisation; MindCV's where no others fit.
+
+    Args:
+        names: Names of tensors in a file.
+        layouts: What the network's family lists.
+    """
+    if is_foreign(names):
+        for layout in layouts:
+            convolution, norm = layout.stem
+            marks = (f"{convolution}.weight", f"{norm}.running_mean")
+            if layout.library != "mindcv" and any(mark in names for mark in marks):
+                return layout.library
     return "mindcv"
 
 
 def without_prefix(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors of a foreign layout without the ``module.`` that DataParallel puts before each name."""
-    bare = {name.removeprefix(_DATA_PARALLEL): value for name, value in tensors.items()}
+    """Return tensors of PyTorch without the ``module.`` that DataParallel puts before each name."""
     prefixed = all(name.startswith(_DATA_PARALLEL) or name == AVERAGES_COUNTER for name in tensors)
-    return bare if prefixed and detect_layout(bare) != "mindcv" else dict(tensors)
+    if not prefixed or not is_foreign(tensors):
+        return dict(tensors)
+    return {name.removeprefix(_DATA_PARALLEL): value for name, value in tensors.items()}
 
 
-def layout_names(network: nn.Cell, layout: Layout) -> dict[str, str]:
-    """The name in a layout of each parameter of a network.
+def layout_names(network: nn.Cell, library: Layout) -> dict[str, str]:
+    """Return the name in a library of each parameter of a network.
 
     Args:
-        network: For a foreign layout, a `MnasNet`.
-        layout: Whose names.
+        network: For a foreign library, a network whose class lists its ``weight_layouts``.
+        library: Whose names.
 
     Returns:
-        Names in the layout by our own, in the network's order.
+        Names in the library by our own, in the network's order.
 
     Raises:
-        UserError: The layout has no such network.
+        UserError: The library has no such network.
     """
-    if layout == "mindcv":
-        return {name: name for name in network.parameters_dict()}
-    if not hasattr(network, "parts"):
-        raise UserError(f"{layout} has no {type(network).__name__}: its names are known for MnasNet only")
-    layers = _layers(network)
-    if layout == "torchvision" and not _is_b1(network):
+    own = list(network.parameters_dict())
+    layout = find_layout(layouts_of(network), library)
+    if library == "mindcv":
+        return {name: name for name in own}
+    if layout is None or layout.layers is None:
         raise UserError(
-            "torchvision has MnasNet-B1 only (mnasnet_050 to mnasnet_140), and this network is none: "
-            "take layout timm"
+            f"the names of {type(network).__name__}'s parameters in {library} are unknown: list them in its "
+            "class, as weight_layouts"
         )
+    layers = layout.layers(network)
     names = {}
-    for layer in layers:
-        theirs = layer.timm if layout == "timm" else layer.torchvision
-        for parameter in layer.cell.get_parameters():
-            last = parameter.name.rpartition(".")[2]
-            names[parameter.name] = f"{theirs}.{_NORM[last] if layer.is_norm else last}"
-    return {name: names[name] for name in network.parameters_dict()}
+    for name in own:
+        layer, _, last = name.rpartition(".")
+        names[name] = f"{layers[layer]}.{_NORM.get(last, last)}"
+    return names
 
 
-def in_layout(tensors: Mapping[str, np.ndarray], network: nn.Cell, layout: Layout) -> dict[str, np.ndarray]:
-    """A network's tensors by a layout's names, with the counters that PyTorch's ``strict=True`` wants.
+def in_layout(tensors: Mapping[str, np.ndarray], network: nn.Cell, library: Layout) -> dict[str, np.ndarray]:
+    """Return a network's tensors by a library's names, with the counters that ``strict=True`` wants there.
 
     Args:
         tensors: All of the network's, by our names.
         network: Their network.
-        layout: Whose names they are to have.
+        library: Whose names they are to have.
     """
+    layout = find_layout(layouts_of(network), library)
     found = {}
-    for ours, theirs in layout_names(network, layout).items():
-        found[theirs] = tensors[ours]
+    for ours, theirs in layout_names(network, library).items():
+        value = tensors[ours]
+        layer, _, last = theirs.rpartition(".")
+        is_kernel = layout is not None and layer in layout.kernels and last == "weight"
+        found[theirs] = value[:, :, None, None] if is_kernel else value
         if theirs.endswith(".running_var"):
-            found[f"{theirs.rpartition('.')[0]}.{COUNTER}"] = np.array(0, np.int64)
+            found[f"{layer}.{COUNTER}"] = np.array(0, np.int64)
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layer:
-    cell: nn.Cell
-    timm: str
-    torchvision: str = ""  # which has no squeeze-excite
+def from_layout(name: str, value: np.ndarray, layout: WeightLayout | None) -> np.ndarray:
+    """Return a tensor of a library in the shape that it has here.
 
-    @property
-    def is_norm(self) -> bool:
-        return isinstance(self.cell, nn.BatchNorm2d)
-
-
-def _layers(network: nn.Cell) -> list[_Layer]:
-    """Every layer that has parameters."""
-    stem, *stages, head, last = network.parts()
-    layers = _convolution(stem, ("conv_stem", "bn1"), ("layers.0", "layers.1"))
-    for s, cells in enumerate(stages):
-        is_bare = not isinstance(cells[0], Block)
-        for i, block in enumerate([cells] if is_bare else cells):
-            inner = block if is_bare else block.layers.cells()
-            # torchvision's bare layers follow the stem's three.
-            place = ("layers", 3) if is_bare else (f"layers.{7 + s}.{i}.layers", 0)
-            layers += _block(inner, f"blocks.{s}.{i}", *place)
-    number = 7 + len(stages)
-    layers += _convolution(head, ("conv_head", "bn2"), (f"layers.{number}", f"layers.{number + 1}"))
-    classifier = next(cell for cell in last if isinstance(cell, nn.Dense))
-    return [*layers, _Layer(cell=classifier, timm="classifier", torchvision="classifier.1")]
-
-
-def _convolution(
-    cells: Sequence[nn.Cell], timm: tuple[str, str], torchvision: tuple[str, str]
-) -> list[_Layer]:
-    return [
-        _Layer(cell=c, timm=t, torchvision=v) for c, t, v in zip(cells[:2], timm, torchvision, strict=True)
-    ]
-
-
-def _block(cells: Iterable[nn.Cell], timm: str, torchvision: str, first: int) -> list[_Layer]:
-    """The layers of one block: two convolutions, depthwise and pointwise, or three."""
-    inner = [cell for outer in cells for _, cell in outer.cells_and_names()]
-    squeezes = [cell for cell in inner if isinstance(cell, SqueezeExcite)]
-    gates = {id(part) for squeeze in squeezes for part in (squeeze.reduce, squeeze.expand)}
-    convolutions = [cell for cell in inner if isinstance(cell, nn.Conv2d) and id(cell) not in gates]
-    norms = [cell for cell in inner if isinstance(cell, nn.BatchNorm2d)]
-    names = ("conv_dw", "conv_pw") if len(convolutions) == 2 else ("conv_pw", "conv_dw", "conv_pwl")
-    layers = []
-    for n, (convolution, norm, name) in enumerate(zip(convolutions, norms, names, strict=True)):
-        place = first + 3 * n  # a ReLU or the block's end is the third
-        layers += _convolution(
-            (convolution, norm),
-            (f"{timm}.{name}", f"{timm}.bn{n + 1}"),
-            (f"{torchvision}.{place}", f"{torchvision}.{place + 1}"),
-        )
-    for squeeze in squeezes:
-        layers.append(_Layer(cell=squeeze.reduce, timm=f"{timm}.se.conv_reduce"))
-        layers.append(_Layer(cell=squeeze.expand, timm=f"{timm}.se.conv_expand"))
-    return layers
-
-
-def _is_b1(network: nn.Cell) -> bool:
-    stages = network.parts()[1:-2]
-    has_gates = any(isinstance(cell, SqueezeExcite) for _, cell in network.cells_and_names())
-    bare = [not isinstance(cells[0], Block) for cells in stages]
-    blocks = [1 if is_bare else len(cells) for cells, is_bare in zip(stages, bare, strict=True)]
-    return not has_gates and bare == [True, *[False] * 6] and blocks == _B1_BLOCKS
+    Args:
+        name: Its name in the library.
+        value: The tensor.
+        layout: The library's layout.
+    """
+    layer = name.rpartition(".")[0]
+    is_kernel = layout is not None and layer in layout.kernels and value.shape[2:] == (1, 1)
+    return value[:, :, 0, 0] if is_kernel else value

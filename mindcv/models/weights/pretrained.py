@@ -1,4 +1,4 @@
-"""Published weights: fetched once into a cache folder, and verified at each use."""
+"""Published weights: downloaded once into a cache folder, and verified at each use."""
 
 import fcntl
 import hashlib
@@ -13,26 +13,26 @@ from urllib.parse import urlsplit
 from mindcv.errors import UserError
 from mindcv.models.weights.download import TIMEOUT, WAITS, DownloadError, download
 
-__all__ = ["CLASSES", "PUBLISHED", "cache_folder", "fetch_weights", "source_of"]
+__all__ = ["CLASSES", "PUBLISHER", "cache_folder", "fetch_weights", "source_of"]
 
 logger = logging.getLogger(__name__)
 
-PUBLISHED = "https://download.mindspore.cn/toolkits/mindcv/mnasnet/"
-CLASSES = 1000  # of ImageNet, which published weights tell apart
+PUBLISHER = "https://download.mindspore.cn/toolkits/mindcv/"
+CLASSES = 1000  # of ImageNet
 
-# A letter or a digit first: such a name is no way out of its folder.
+# A letter or a digit first: such a name cannot lead out of its folder.
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*-([0-9a-f]{8,64})\.ckpt", re.ASCII)
 _ADDRESS = re.compile(r"https?://[^/?#@\s]+/[^?#\s]*")
 
 
 def fetch_weights(url: str, *, waits: Sequence[float] = WAITS, timeout: float = TIMEOUT) -> Path:
-    """The file of published weights, from the cache or else from the network.
+    """Return the file of published weights, from the cache or else from the network.
 
-    Of several processes that want a file, one fetches it and the others wait. What has arrived when a
-    download stops is kept as ``NAME.part``, and the next one goes on from there.
+    Of several processes that need a file, one downloads it and the others wait. An interrupted download is
+    kept as ``NAME.part``, and the next one resumes from it.
 
     Args:
-        url: Where it is published; its name ends in ``-`` and the first digits of the file's SHA-256.
+        url: Its published address; the file's name ends in ``-`` and the first digits of the file's SHA-256.
         waits: See `download`.
         timeout: See `download`.
 
@@ -40,19 +40,19 @@ def fetch_weights(url: str, *, waits: Sequence[float] = WAITS, timeout: float = 
         Its path in `cache_folder`.
 
     Raises:
-        UserError: It cannot be fetched, does not have that SHA-256, or the folder cannot be written.
+        UserError: It cannot be downloaded, has another SHA-256, or the folder cannot be written.
     """
     name, digest = _name_and_digest(url)
     source, path = source_of(url), cache_folder() / name
-    if not _is_whole(path, digest):
+    if not _is_intact(path, digest):
         with _locked(path):
-            if not _is_whole(path, digest):  # else another process has fetched it meanwhile
+            if not _is_intact(path, digest):  # else another process has downloaded it meanwhile
                 _fetch(source, path, digest, waits, timeout)
     return path
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: ``MINDCV_HOME``, or ``mindcv`` in the user's cache (XDG_CACHE_HOME)."""
+    """Return the folder of downloads: ``MINDCV_HOME``, or ``mindcv`` in the user's cache (XDG_CACHE_HOME)."""
     home = os.environ.get("MINDCV_HOME", "")
     cache = os.environ.get("XDG_CACHE_HOME", "")
     try:
@@ -61,67 +61,72 @@ def cache_folder() -> Path:
         # The standard says that a relative path there is to be ignored.
         return (Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache") / "mindcv"
     except RuntimeError:
-        raise UserError("this user has no home folder to keep weights in: set MINDCV_HOME to one") from None
+        raise UserError(
+            "this user has no home folder for downloaded weights: set MINDCV_HOME to a folder"
+        ) from None
 
 
 def source_of(url: str) -> str:
-    """Where a published file is fetched from: its URL, or that file below ``MINDCV_MIRROR``."""
+    """Return the address to download a published file from: its URL, or the file in ``MINDCV_MIRROR``.
+
+    A mirror has the files of all families in one folder.
+    """
     mirror, source = os.environ.get("MINDCV_MIRROR", ""), url
-    if mirror and url.startswith(PUBLISHED):
-        source = f"{mirror.rstrip('/')}/{url.removeprefix(PUBLISHED)}"
+    if mirror and url.startswith(PUBLISHER):
+        source = f"{mirror.rstrip('/')}/{url.rpartition('/')[2]}"
     if not _ADDRESS.fullmatch(source):
         raise UserError(
-            f"{source}: weights are fetched by http or https: set MINDCV_MIRROR to an address like "
+            f"{source}: weights are downloaded by http or https: set MINDCV_MIRROR to an address like "
             "https://host/folder/"
         )
     return source
 
 
 def _name_and_digest(url: str) -> tuple[str, str]:
-    """A file's name, and what the name says of its SHA-256."""
+    """Return a file's name, and the digits of its SHA-256 in the name."""
     name = urlsplit(url).path.rpartition("/")[2]
     match = _NAME.fullmatch(name)
     if match is None:
         raise UserError(
-            f"{url}: the file's name does not end in the start of its SHA-256: name it like "
+            f"{url}: the file's name does not end in the first digits of its SHA-256: name it like "
             "mnasnet_075-465d366d.ckpt"
         )
     return name, match[1]
 
 
 def _fetch(source: str, path: Path, digest: str, waits: Sequence[float], timeout: float) -> None:
-    """Fetch a file, verify it and put it into its place."""
+    """Download a file, verify it and move it to its place."""
     if path.exists():
-        logger.warning("%s: damaged, its SHA-256 does not start with %s; it is fetched again", path, digest)
+        logger.warning("%s: damaged, its SHA-256 does not start with %s; downloading it again", path, digest)
     part = path.with_name(f"{path.name}.part")
     try:
         resumed = part.exists() and part.stat().st_size > 0
-        logger.info("fetching %s to %s", source, path)
-        if not _is_whole(part, digest):  # else an earlier process was ended just before it renamed it
+        logger.info("downloading %s to %s", source, path)
+        if not _is_intact(part, digest):  # else an earlier process was ended just before it renamed it
             download(source, part, waits=waits, timeout=timeout)
-        if resumed and not _is_whole(part, digest):
-            logger.warning("%s: what an earlier download had left is of another file; it starts anew", part)
+        if resumed and not _is_intact(part, digest):
+            logger.warning("%s: left by an earlier download of another file; the download starts again", part)
             part.unlink()
             download(source, part, waits=waits, timeout=timeout)
         found = _sha256(part)
         if not found.startswith(digest):
             part.unlink()
             raise UserError(
-                f"{source}: the SHA-256 of what came starts with {found[: len(digest)]}, not with {digest}; "
-                "it was removed: try again, or set MINDCV_MIRROR to another source"
+                f"{source}: the SHA-256 of the download starts with {found[: len(digest)]}, not with "
+                f"{digest}; it was removed: try again, or set MINDCV_MIRROR to another source"
             )
         part.replace(path)
     except DownloadError as error:
         raise UserError(
-            f"{source} cannot be fetched ({error}): download it by hand to {path}, set MINDCV_MIRROR to "
+            f"{source} cannot be downloaded ({error}): download it by hand to {path}, set MINDCV_MIRROR to "
             "another source, or give a file as checkpoint_path (--ckpt_path)"
         ) from None
     except OSError as error:
         raise _unusable(path.parent, error) from None
 
 
-def _is_whole(path: Path, digest: str) -> bool:
-    """Whether a file is there and has the SHA-256 that its name says."""
+def _is_intact(path: Path, digest: str) -> bool:
+    """Whether a file exists and has the SHA-256 that its name says."""
     try:
         return path.exists() and _sha256(path).startswith(digest)
     except OSError as error:
@@ -138,14 +143,14 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time fetch a file; the lock ends with the process, however that ends."""
+    """Let one process at a time download a file; the lock ends with the process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_name(f"{path.name}.lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                logger.info("waiting for another process that fetches %s", path.name)
+                logger.info("waiting for another process that downloads %s", path.name)
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     except OSError as error:
@@ -154,5 +159,5 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _unusable(path: Path, error: OSError) -> UserError:
     return UserError(
-        f"{path}: weights cannot be kept there ({error.strerror}): set MINDCV_HOME to a writable folder"
+        f"{path}: weights cannot be stored there ({error.strerror}): set MINDCV_HOME to a writable folder"
     )

@@ -1,6 +1,6 @@
 """PyTorch's files of weights, which are pickles: read by its weights-only loader, or not at all.
 
-That loader builds tensors, containers and numbers, and runs nothing that the file says.
+That loader builds tensors, containers and numbers, and runs no code from the file.
 """
 
 import argparse
@@ -22,26 +22,26 @@ from mindcv.errors import UserError
 
 __all__ = ["TorchFile", "read_torch", "torch_bytes"]
 
-# Before, a file could get around the weights-only loader (CVE-2025-32434).
+# Before, a file could bypass the weights-only loader (CVE-2025-32434).
 _SAFE_SINCE = (2, 6)
 
-# Where a training script keeps the weights, and where their moving average: timm's, torchvision's.
+# Keys of the weights and of the EMA model's in a training script's file: timm's, torchvision's.
 _WEIGHTS = ("state_dict", "model")
 _AVERAGES = ("state_dict_ema", "model_ema")
 
-# A state dict carries versions of modules by their path; this one is no module of anybody's.
+# A state dict carries versions of modules by their path; no module has this path.
 _OURS = "mindcv"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TorchFile:
-    """What a PyTorch file of weights holds.
+    """The content of a PyTorch file of weights.
 
     Args:
-        weights: Arrays by name; half precision as float32, which holds all of it.
-        average: Their moving average, empty where the file has none.
+        weights: Arrays by name; half precision as float32, without loss.
+        average: The EMA model's; empty where the file has none.
         types: Names of the floating-point types in the file, such as ``bfloat16``.
-        metadata: What `torch_bytes` was given as such; ``"{}"`` for files from elsewhere.
+        metadata: The metadata given to `torch_bytes`; ``"{}"`` for files from elsewhere.
     """
 
     weights: dict[str, np.ndarray]
@@ -51,7 +51,7 @@ class TorchFile:
 
 
 def read_torch(path: Path) -> TorchFile:
-    """Read a state dict, bare or as a training script of timm or torchvision keeps it.
+    """Read a state dict, as such or inside the checkpoint of a training script of timm or torchvision.
 
     Args:
         path: The file.
@@ -86,13 +86,13 @@ def read_torch(path: Path) -> TorchFile:
 
 
 def torch_bytes(path: Path, tensors: Mapping[str, np.ndarray], metadata: str, *, version: int) -> bytes:
-    """A bare state dict as `torch.save` writes it.
+    """Return a state dict as `torch.save` writes it.
 
     Args:
-        path: The file that it is for, for messages.
+        path: The file to be written, for messages.
         tensors: Arrays by name.
-        metadata: A text to keep with them, where loading into a module does not look.
-        version: The module's version, which torchvision's MnasNet demands to be 2.
+        metadata: A text to store with them; loading into a module ignores it.
+        version: The module's version, see `mindcv.models.weights.layouts.WeightLayout`.
     """
     torch = _torch(path)
     state: Any = OrderedDict((name, torch.tensor(value)) for name, value in tensors.items())
@@ -151,7 +151,7 @@ def _load(torch: ModuleType, path: Path) -> Any:
 
 
 def _damaged(path: Path) -> UserError:
-    return UserError(f"{path}: no PyTorch file, or a damaged one: check the file")
+    return UserError(f"{path}: not a PyTorch file, or damaged: check the file")
 
 
 def _arrays(torch: ModuleType, path: Path, state: Mapping[Any, Any]) -> dict[str, np.ndarray]:

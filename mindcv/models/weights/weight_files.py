@@ -14,7 +14,7 @@ from mindspore import Tensor
 
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import AVERAGE, read_checkpoint, write_checkpoint, write_file
-from mindcv.models.weights.layouts import Layout, detect_layout, without_prefix
+from mindcv.models.weights.layouts import WeightLayout, without_prefix
 from mindcv.models.weights.torch_files import read_torch, torch_bytes
 
 __all__ = ["WeightFile", "file_kind", "read_weights", "write_weights"]
@@ -32,7 +32,7 @@ _SUFFIXES: dict[str, Kind] = {
     ".pth.tar": "torch",
 }
 
-# The key of what safetensors keeps beside tensors, texts only.
+# The key of our metadata in a safetensors file, whose metadata are texts.
 _OURS = "mindcv"
 
 _TYPES = {
@@ -47,18 +47,16 @@ _TYPES = {
     "BOOL": np.bool_,
 }
 
-_TORCHVISION_VERSION = 2  # 1 had a stem of 32 and 16 channels at every width
-
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFile:
-    """What a file of weights holds.
+    """The content of a file of weights.
 
     Args:
-        path: Where it was read from.
-        tensors: Arrays by the file's own names; every float is float32. Those of a moving average have
-            ``ema.`` before them.
-        metadata: What else the file says, in words of this project: ``model``, ``bn_eps``, ``padding``,
+        path: The file.
+        tensors: Arrays by the file's own names; every float is float32. The names of an EMA model's weights
+            start with ``ema.``.
+        metadata: What else the file says, in this project's keys: ``model``, ``bn_eps``, ``padding``,
             ``config``, ``classes``. Empty for files from elsewhere.
     """
 
@@ -66,38 +64,33 @@ class WeightFile:
     tensors: dict[str, np.ndarray]
     metadata: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def layout(self) -> Layout:
-        """Whose names the tensors have."""
-        return detect_layout({name.removeprefix(AVERAGE) for name in self.tensors})
-
 
 def file_kind(path: str | Path) -> Kind:
-    """What a file is, by the end of its name.
+    """Return the kind of a file by the end of its name.
 
     Raises:
-        UserError: The name ends in no way that is known.
+        UserError: The end is unknown.
     """
     name = Path(path).name
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
             return kind
     raise UserError(
-        f"{path}: its name does not say what it is: files of weights end in {', '.join(_SUFFIXES)}"
+        f"{path}: unknown kind of file: the names of files of weights end in {', '.join(_SUFFIXES)}"
     )
 
 
 def read_weights(path: str | Path) -> WeightFile:
-    """Read a file of weights: ``.ckpt``, ``.safetensors``, or PyTorch's ``.pth`` and its kin.
+    """Read a file of weights: MindSpore's, safetensors or PyTorch's, as the end of its name says.
 
     Floats of other sizes become float32, and the log says so. The ``module.`` before the names of PyTorch's
-    DataParallel is taken off. PyTorch's files need torch, and are read without running what they say.
+    DataParallel is removed. PyTorch's files need torch, and are read without running code from them.
 
     Args:
         path: The file.
 
     Raises:
-        UserError: It is missing, empty, damaged, of another kind than its name says, or unsafe to read.
+        UserError: It is missing, empty, damaged, not of the kind that its name says, or unsafe to read.
     """
     path, kind = Path(path), file_kind(path)
     if kind == "ckpt":
@@ -108,7 +101,7 @@ def read_weights(path: str | Path) -> WeightFile:
         _content(path)
         found = _read_torch(path)
     if not found.tensors:
-        raise UserError(f"{path}: holds no tensors: use another file")
+        raise UserError(f"{path}: has no tensors: use another file")
     if found.types - {"float32"}:
         logger.info("%s: its %s becomes float32", path, " and ".join(sorted(found.types - {"float32"})))
     tensors = {
@@ -119,15 +112,19 @@ def read_weights(path: str | Path) -> WeightFile:
 
 
 def write_weights(
-    path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], *, layout: Layout
+    path: str | Path,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    *,
+    layout: WeightLayout | None = None,
 ) -> None:
-    """Write a file of weights, whole or not at all; the end of its name says of which kind.
+    """Write a file of weights atomically; the end of its name says of which kind.
 
     Args:
         path: The file; its folder must exist.
-        tensors: Arrays by the layout's names, see `mindcv.models.weights.layouts.in_layout`.
-        metadata: What `WeightFile` has as such; JSON must be able to express it.
-        layout: Whose names the tensors have: torchvision wants more of a PyTorch file than timm.
+        tensors: Arrays by a library's names, see `mindcv.models.weights.layouts.in_layout`.
+        metadata: What else the file is to say, as in `WeightFile`, as JSON can express it.
+        layout: Whose names the tensors have; by default MindCV's.
 
     Raises:
         UserError: The file cannot be written, or its kind needs torch, which is missing.
@@ -138,11 +135,10 @@ def write_weights(
         return
     text = json.dumps(dict(metadata))
     if kind == "torch":
-        version = _TORCHVISION_VERSION if layout == "torchvision" else 1
-        content = torch_bytes(path, tensors, text, version=version)
+        content = torch_bytes(path, tensors, text, version=1 if layout is None else layout.version)
     else:
         ordered = {name: np.array(value, order="C") for name, value in tensors.items()}
-        origin = "np" if layout == "mindcv" else "pt"
+        origin = "np" if layout is None or layout.library == "mindcv" else "pt"
         content = safetensors.numpy.save(ordered, metadata={"format": origin, _OURS: text})
     write_file(path, lambda _: content)
 
@@ -170,7 +166,7 @@ def _read_mindspore(path: Path) -> _Content:
     checkpoint = read_checkpoint(path)
     tensors, types = {}, set()
     for name, value in checkpoint.tensors.items():
-        half = value.dtype.name == "bfloat16"  # no float to NumPy's own order of types
+        half = value.dtype.name == "bfloat16"  # which np.issubdtype does not count among the floats
         tensors[name] = value.astype(np.float32) if half else value
         if half or np.issubdtype(value.dtype, np.floating):
             types.add(value.dtype.name)
@@ -183,7 +179,7 @@ def _read_safetensors(path: Path, content: bytes) -> _Content:
         with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, OSError):
-        raise UserError(f"{path}: no safetensors file, or a damaged one: check the file") from None
+        raise UserError(f"{path}: not a safetensors file, or damaged: check the file") from None
     tensors, types = {}, set()
     for name, record in records:
         kind, shape = record["dtype"], record["shape"]
@@ -193,7 +189,7 @@ def _read_safetensors(path: Path, content: bytes) -> _Content:
         elif kind in _TYPES:
             array = np.frombuffer(record["data"], _TYPES[kind])
         else:
-            raise UserError(f"{path}: '{name}' is {kind}, which is no type of weights: save float32")
+            raise UserError(f"{path}: '{name}' is {kind}, which is not a type of weights: save float32")
         tensors[name] = array.reshape(shape)
         if np.issubdtype(array.dtype, np.floating):
             types.add("bfloat16" if kind == "BF16" else array.dtype.name)
@@ -218,5 +214,5 @@ def _metadata(path: Path, text: str) -> dict[str, Any]:
     except (ValueError, TypeError):
         metadata = None
     if not isinstance(metadata, dict):
-        raise UserError(f"{path}: its metadata 'mindcv' is no JSON of this project: use another file")
+        raise UserError(f"{path}: its metadata 'mindcv' is not JSON of this project: use another file")
     return metadata

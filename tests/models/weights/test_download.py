@@ -72,7 +72,7 @@ def test_a_connection_that_brings_nothing_new_is_tried_four_times_and_the_part_i
     server.cuts = [100_000, 0, 0, 0, 0, 0]
     path = cache / NAME
     assert refused(server.url + NAME) == (
-        f"{server.url}{NAME} cannot be fetched (the connection was cut after 100000 of 300000 bytes): "
+        f"{server.url}{NAME} cannot be downloaded (the connection was cut after 100000 of 300000 bytes): "
         + by_hand(server.url, path)
     )
     assert len(server.requests) == 4
@@ -104,7 +104,9 @@ def test_a_part_of_another_file_is_thrown_away(server, cache, caplog):
     part(cache, bytes(1000))
     assert fetch(server).read_bytes() == CONTENT
     assert [wanted for _, wanted in server.requests] == ["bytes=1000-", None]
-    assert f"{NAME}.part: what an earlier download had left is of another file; it starts anew" in caplog.text
+    assert (
+        f"{NAME}.part: left by an earlier download of another file; the download starts again" in caplog.text
+    )
 
 
 def test_a_part_that_is_whole_needs_its_name_only(server, cache):
@@ -117,7 +119,7 @@ def test_a_file_of_a_wrong_hash_is_removed_and_both_hashes_are_named(server, cac
     server.files["/" + NAME] = b"x" + CONTENT
     found = hashlib.sha256(b"x" + CONTENT).hexdigest()[:8]
     assert refused(server.url + NAME) == (
-        f"{server.url}{NAME}: the SHA-256 of what came starts with {found}, not with {DIGEST[:8]}; it was "
+        f"{server.url}{NAME}: the SHA-256 of the download starts with {found}, not with {DIGEST[:8]}; it was "
         "removed: try again, or set MINDCV_MIRROR to another source"
     )
     assert [p.name for p in cache.iterdir()] == [f"{NAME}.lock"]
@@ -129,14 +131,14 @@ def test_a_damaged_file_in_the_cache_is_fetched_again_with_a_word(server, cache,
     assert fetch(server).read_bytes() == CONTENT
     assert len(server.requests) == 2
     assert (
-        f"{path}: damaged, its SHA-256 does not start with {DIGEST[:8]}; it is fetched again" in caplog.text
+        f"{path}: damaged, its SHA-256 does not start with {DIGEST[:8]}; downloading it again" in caplog.text
     )
 
 
 @pytest.mark.parametrize("state", [404, 403, 410])
 def test_a_file_that_is_not_there_is_asked_for_once(server, cache, state):
     server.states = [state] * 9
-    assert f"{NAME} cannot be fetched (HTTP {state} " in refused(server.url + NAME)
+    assert f"{NAME} cannot be downloaded (HTTP {state} " in refused(server.url + NAME)
     assert len(server.requests) == 1
 
 
@@ -150,7 +152,7 @@ def test_offline_the_message_says_how_to_go_on(cache, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{NAME}"
-    assert refused(url) == (f"{url} cannot be fetched (Connection refused): " + by_hand(url, cache / NAME))
+    assert refused(url) == (f"{url} cannot be downloaded (Connection refused): " + by_hand(url, cache / NAME))
     (cache / NAME).write_bytes(CONTENT)  # by hand
     assert fetch_weights(url) == cache / NAME
 
@@ -159,7 +161,7 @@ def test_a_silent_server_is_given_up_in_time(cache, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/{NAME}"
-        with pytest.raises(UserError, match=r"cannot be fetched \(no answer in time\)"):
+        with pytest.raises(UserError, match=r"cannot be downloaded \(no answer in time\)"):
             fetch_weights(url, waits=(0.01,), timeout=0.2)
 
 
@@ -173,7 +175,7 @@ def test_a_redirect_is_followed_and_takes_the_range_along(server):
 @pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x"])
 def test_a_redirect_to_anything_but_http_is_refused(server, target):
     server.redirects["/" + NAME] = target
-    assert "cannot be fetched (" in refused(server.url + NAME)
+    assert "cannot be downloaded (" in refused(server.url + NAME)
     assert len(server.requests) == 1
 
 
@@ -205,7 +207,7 @@ def encrypted(tmp_path, server, monkeypatch):
 
 def test_https_is_verified(encrypted, monkeypatch):
     server, certificate = encrypted
-    assert "cannot be fetched (the server's certificate is not trusted (self" in refused(server.url + NAME)
+    assert "cannot be downloaded (the server's certificate is not trusted (self" in refused(server.url + NAME)
     assert server.requests == []
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert fetch(server).read_bytes() == CONTENT
@@ -216,5 +218,5 @@ def test_a_redirect_from_https_to_http_is_refused(encrypted, server, monkeypatch
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     secure.redirects["/" + NAME] = server.url + NAME
     reason = f"the server redirects to {server.url}{NAME}, which is refused"
-    assert f"{NAME} cannot be fetched ({reason}): " in refused(secure.url + NAME)
+    assert f"{NAME} cannot be downloaded ({reason}): " in refused(secure.url + NAME)
     assert (len(secure.requests), server.requests) == (1, [])

@@ -5,8 +5,8 @@ import pytest
 from mindspore import nn
 
 from mindcv.errors import UserError
-from mindcv.models import create_model
-from mindcv.models.weights.layouts import detect_layout, in_layout, layout_names, without_prefix
+from mindcv.models import MnasNet, create_model
+from mindcv.models.weights.layouts import detect_layout, in_layout, layout_names, layouts_of, without_prefix
 from tests.support.random_weights import TORCHVISION, fresh, values_of
 
 TIMM = [
@@ -17,6 +17,10 @@ TIMM = [
     "mnasnet_small",
     "semnasnet_075",
     "semnasnet_100",
+    "mobilenet_v2_100",
+    "mobilenet_v2_140",
+    "mobilenet_v3_large_100",
+    "mobilenet_v3_small_100",
 ]
 
 
@@ -39,7 +43,7 @@ def test_names_shapes_and_types_are_those_of_the_library(library, model):
         name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         for name, tensor in state.items()
     }
-    assert detect_layout(found) == library
+    assert detect_layout(found, layouts_of(network)) == library
 
 
 @pytest.mark.parametrize(
@@ -77,14 +81,17 @@ def test_names_of_squeeze_excite_are_those_of_timm():
 
 @pytest.mark.parametrize("model", ["semnasnet_100", "mnasnet_small"])
 def test_torchvision_has_b1_only(model):
-    with pytest.raises(UserError, match=r"^torchvision has MnasNet-B1 only \(mnasnet_050 to mnasnet_140\), "):
+    with pytest.raises(UserError, match=r"^torchvision has only MnasNet-B1 \(mnasnet_050 to mnasnet_140\), "):
         layout_names(create_model(model), "torchvision")
 
 
 def test_a_network_of_ones_own_has_names_of_its_own():
     own = Own()
-    assert detect_layout(own.parameters_dict()) == "mindcv"
-    with pytest.raises(UserError, match=r"^timm has no Own: its names are known for MnasNet only$"):
+    assert detect_layout(own.parameters_dict(), MnasNet.weight_layouts) == "mindcv"
+    with pytest.raises(
+        UserError,
+        match=r"^the names of Own's parameters in timm are unknown: list them in its ",
+    ):
         layout_names(own, "timm")
 
 

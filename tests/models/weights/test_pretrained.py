@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mindcv.errors import UserError
-from mindcv.models.weights.pretrained import PUBLISHED, cache_folder, fetch_weights, source_of
+from mindcv.models.mnasnet import PUBLISHED
+from mindcv.models.weights.pretrained import cache_folder, fetch_weights, source_of
 from tests.support.file_server import CONTENT, NAME
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -41,7 +42,7 @@ def test_a_mirror_must_be_an_address_of_the_web(monkeypatch, mirror):
     monkeypatch.setenv("MINDCV_MIRROR", mirror)
     message = refused(PUBLISHED + NAME)
     assert message.endswith(
-        f"{NAME}: weights are fetched by http or https: set MINDCV_MIRROR to an address like https://host/folder/"
+        f"{NAME}: weights are downloaded by http or https: set MINDCV_MIRROR to an address like https://host/folder/"
     )
 
 
@@ -51,7 +52,7 @@ def test_a_mirror_must_be_an_address_of_the_web(monkeypatch, mirror):
 )
 def test_a_name_without_a_hash_or_that_could_leave_the_folder_is_refused(name):
     assert refused(f"https://host/{name}") == (
-        f"https://host/{name}: the file's name does not end in the start of its SHA-256: name it like "
+        f"https://host/{name}: the file's name does not end in the first digits of its SHA-256: name it like "
         "mnasnet_075-465d366d.ckpt"
     )
 
@@ -72,7 +73,7 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch, tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(server, cache, monkeypatch):
     cache.write_bytes(b"")  # a file where the folder should be
     assert refused(server.url + NAME) == (
-        f"{cache}: weights cannot be kept there (File exists): set MINDCV_HOME to a writable folder"
+        f"{cache}: weights cannot be stored there (File exists): set MINDCV_HOME to a writable folder"
     )
     assert server.requests == []
 
@@ -84,7 +85,7 @@ def test_a_cache_that_may_only_be_read_serves_what_it_has(server, cache):
     try:
         assert fetch_weights(server.url + NAME) == path
         path.write_bytes(b"damaged")
-        assert "weights cannot be kept there (Permission denied)" in refused(server.url + NAME)
+        assert "weights cannot be stored there (Permission denied)" in refused(server.url + NAME)
     finally:
         cache.chmod(0o755)
 
@@ -120,9 +121,9 @@ def await_line(running: subprocess.Popen[str], text: str) -> None:
 def test_of_two_processes_one_fetches_and_the_other_waits(server, cache):
     server.held = threading.Event()
     first = process(server.url + NAME)
-    await_line(first, "fetching")
+    await_line(first, "downloading")
     second = process(server.url + NAME)
-    await_line(second, f"waiting for another process that fetches {NAME}")
+    await_line(second, f"waiting for another process that downloads {NAME}")
     server.held.set()
     for running in (first, second):
         out, _ = running.communicate(timeout=60)
@@ -134,7 +135,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits(server, cache):
 def test_what_a_killed_process_has_fetched_is_of_use_to_the_next(server, cache):
     server.held = threading.Event()
     running = process(server.url + NAME)
-    await_line(running, "fetching")
+    await_line(running, "downloading")
     left = cache / f"{NAME}.part"
     while not left.exists() or left.stat().st_size < 65536:
         assert running.poll() is None

@@ -79,7 +79,7 @@ def test_other_classes_leave_the_classifier_fresh_and_its_parameters_are_named(p
     network = create_model("little", 7, pretrained=True)
     assert network.classifier.weight.shape == (7, 1280)
     assert different(network, published) == ["classifier.weight", "classifier.bias"]
-    assert "loaded but for classifier.weight, classifier.bias, which start afresh" in caplog.text
+    assert "all weights are loaded except classifier.weight, classifier.bias" in caplog.text
     same = create_model("little", pretrained=True, new_classifier=True)
     assert different(same, published) == ["classifier.weight"]  # a fresh bias is zero, as here
 
@@ -98,15 +98,17 @@ def test_a_model_without_published_weights_names_those_that_have():
     with pytest.raises(UserError) as caught:
         create_model("semnasnet_100", pretrained=True)
     assert str(caught.value) == (
-        "pretrained=True: model 'semnasnet_100' has no published weights; list_models(pretrained=True) names "
-        f"those that have: {', '.join(list_models(pretrained=True))}"
+        "pretrained=True: model 'semnasnet_100' has no published weights; list_models(pretrained=True) lists "
+        f"the models that have: {', '.join(list_models(pretrained=True))}"
     )
 
 
 def test_two_sources_of_weights_are_one_too_many(published, server):
     with pytest.raises(UserError) as caught:
         create_model("little", pretrained=True, checkpoint_path="my.ckpt")
-    assert str(caught.value) == "pretrained=True and checkpoint_path=my.ckpt are two starts: give one"
+    assert (
+        str(caught.value) == "pretrained=True and checkpoint_path=my.ckpt both give weights: give one of them"
+    )
     assert server.requests == []
 
 
@@ -182,7 +184,7 @@ def test_validate_takes_published_weights_from_a_mirror(server: FileServer, cach
     name = "mnasnet_050-7d8bf4db.ckpt"
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1] == (
-        f"error: {server.url}{name} cannot be fetched (HTTP 404 Not Found): download it by hand to "
+        f"error: {server.url}{name} cannot be downloaded (HTTP 404 Not Found): download it by hand to "
         f"{cache / name}, set MINDCV_MIRROR to another source, or give a file as checkpoint_path "
         "(--ckpt_path)"
     )

@@ -124,7 +124,7 @@ def test_the_moving_average_in_the_file_is_loaded_where_it_is_asked_for(path):
     write_checkpoint(path, source.parameters_dict(), {})
     with pytest.raises(UserError) as caught:
         load_weights(target, path, ema=True)
-    assert str(caught.value) == f"{path}: holds no moving average of the weights: load it with ema=False"
+    assert str(caught.value) == f"{path}: has no EMA weights: load it with ema=False"
 
 
 @pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
@@ -167,14 +167,14 @@ def test_values_take_the_type_of_the_parameter(path):
         (Net(channels=1), "'conv.weight' has shape (4, 2, 1, 1), and (4, 1, 1, 1) in the network"),
         (
             nn.SequentialCell(nn.Dense(4, 3)),
-            "holds no '0.weight', '0.bias', which the network has; holds 'conv.weight', "
+            "lacks '0.weight', '0.bias', which the network has; has 'conv.weight', "
             "'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', 'classifier.weight', "
-            "'classifier.bias', which the network has not",
+            "'classifier.bias', which the network lacks",
         ),
         (
             nn.CellDict({"conv": nn.Conv2d(2, 4, 1)}),
-            "holds 'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', "
-            "'classifier.weight', 'classifier.bias', which the network has not",
+            "has 'norm.moving_mean', 'norm.moving_variance', 'norm.gamma', 'norm.beta', "
+            "'classifier.weight', 'classifier.bias', which the network lacks",
         ),
     ],
     ids=["classes", "channels", "missing", "surplus"],
@@ -198,16 +198,14 @@ def test_very_many_differences_are_listed_in_part_and_counted(path):
 def test_whole_numbers_are_no_weights(path):
     records = [{"name": p.name, "data": p} for p in Net().get_parameters() if p.name != "norm.gamma"]
     ms.save_checkpoint([*records, {"name": "norm.gamma", "data": Tensor([1, 2, 3, 4], ms.int8)}], str(path))
-    assert message(Net(), path) == f"{path}: 'norm.gamma' holds no floats: {REMEDY}"
+    assert message(Net(), path) == f"{path}: the values of 'norm.gamma' are integers: {REMEDY}"
 
 
 def test_parameters_that_a_new_classifier_leaves_out_are_named(path, caplog):
     write_checkpoint(path, Net(classes=5).parameters_dict(), {})
     with caplog.at_level(logging.INFO, "mindcv"):
         load_weights(Net(), path, new_classifier=True)
-    assert caplog.messages == [
-        f"{path}: loaded but for classifier.weight, classifier.bias, which start afresh"
-    ]
+    assert caplog.messages == [f"{path}: all weights are loaded except classifier.weight, classifier.bias"]
 
 
 @pytest.mark.parametrize(("channels", "text"), [(1, "1"), (4, "4")])

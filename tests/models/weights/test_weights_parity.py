@@ -11,7 +11,7 @@ import safetensors.torch
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
-from mindcv.models.weights.conversion import convert_weights
+from mindcv.models.conversion import convert_weights
 from tests.support.peers import torch
 from tests.support.random_weights import CLASSES, fresh, images, logits_of, ours, peer
 

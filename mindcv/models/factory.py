@@ -1,0 +1,88 @@
+"""Networks by the name of their model, with weights or without, for classification or for feature maps."""
+
+from collections.abc import Sequence
+
+from mindspore import nn
+
+from mindcv.errors import UserError, did_you_mean
+from mindcv.models.features import feature_pyramid
+from mindcv.models.registry import ModelEntry, find_model, list_models
+from mindcv.models.weights.layouts import layouts_of
+from mindcv.models.weights.loading import put_weights, stated_options
+from mindcv.models.weights.pretrained import CLASSES, fetch_weights
+from mindcv.models.weights.weight_files import read_weights
+
+__all__ = ["create_model"]
+
+
+def create_model(
+    model_name: str,
+    num_classes: int = 1000,
+    *,
+    in_channels: int = 3,
+    pretrained: bool = False,
+    checkpoint_path: str = "",
+    ema: bool = False,
+    new_classifier: bool = False,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    **kwargs,
+) -> nn.Cell:
+    """Build a network by name.
+
+    Args:
+        model_name: A registered name or alias, see `list_models`.
+        num_classes: Number of logits.
+        in_channels: Channels of the image.
+        pretrained: Whether to load the published weights, which are downloaded where they are not in the
+            cache. Where num_classes is not theirs, 1000, the classifier is randomly initialized.
+        checkpoint_path: File of weights to load, see `read_weights`; empty for random initialization. Where
+            ``bn_eps`` and ``padding`` are not given, they are the file's; where ``in_channels`` is not the
+            file's 3, the stem is converted.
+        ema: Whether to load the weights of the EMA model instead.
+        new_classifier: Whether to leave out the file's classifier, which may have other classes.
+        features_only: Whether to return the feature maps instead of logits, see `FeaturePyramid`. num_classes
+            is then that of the weights to load.
+        out_indices: Which feature maps, such as ``(2, 3, 4)`` for strides 8, 16 and 32; by default all five.
+        kwargs: The model's own options, such as ``drop_rate``; None means the model's default.
+
+    Returns:
+        The unwrapped network, which expects normalised images of shape (N, in_channels, H, W).
+
+    Raises:
+        UserError: The model or an option is unknown, a value is out of its range, or the weights cannot be
+            loaded.
+    """
+    if out_indices is not None and not features_only:
+        raise UserError(f"out_indices={out_indices!r} chooses feature maps: set features_only=True")
+    entry = find_model(model_name)
+    if entry.options is not None:
+        for option in kwargs:
+            if option not in entry.options:
+                hint = did_you_mean(option, entry.options) or f"; its options are {', '.join(entry.options)}"
+                raise UserError(f"model '{entry.name}': unknown option '{option}'{hint}")
+    given = {option: value for option, value in kwargs.items() if value is not None}
+    if pretrained:
+        checkpoint_path = _published(entry, checkpoint_path)
+        new_classifier = new_classifier or num_classes != CLASSES
+    file = read_weights(checkpoint_path) if checkpoint_path else None
+    if file is not None:
+        given = {**stated_options(file, layouts_of(entry.family), entry.options or ()), **given}
+    network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
+    if file is not None:
+        put_weights(network, file, ema=ema, new_classifier=new_classifier)
+    return feature_pyramid(network, out_indices) if features_only else network
+
+
+def _published(entry: ModelEntry, checkpoint_path: str) -> str:
+    """Return the file of a model's published weights, where no other weights are asked for."""
+    if checkpoint_path:
+        raise UserError(
+            f"pretrained=True and checkpoint_path={checkpoint_path} both give weights: give one of them"
+        )
+    if not entry.url:
+        raise UserError(
+            f"pretrained=True: model '{entry.name}' has no published weights; list_models(pretrained=True) "
+            f"lists the models that have: {', '.join(list_models(pretrained=True))}"
+        )
+    return str(fetch_weights(entry.url))
