@@ -40,7 +40,7 @@ class Adagrad(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, _ = self.advance()
+        rates = self.advance()
         update = ops.partial(_update, self.eps)
         return self.hyper_map(update, rates, self.parameters, self.accum, self.decayed(gradients))
 

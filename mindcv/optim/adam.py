@@ -62,7 +62,8 @@ class Adam(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, t = self.advance()
+        t = self.update_number()
+        rates = self.advance()
         correction1 = bias_correction(self.log_beta1, t)
         correction2 = ops.sqrt(bias_correction(self.log_beta2, t))
         update = ops.partial(

@@ -74,21 +74,31 @@ class ParameterwiseOptimizer(nn.Optimizer):
             for decay, flag in zip(decays, self.decay_flags, strict=True)
         )
 
+    def update_number(self):
+        """Return the number of the update, from 1 on, as a float32 scalar; to be called before `advance`."""
+        return (self.global_step + 1).astype(ms.float32).reshape(())
+
     def advance(self):
-        """Count the update; return the learning rate of each parameter and the update's number from 1 on."""
+        """Count the update and return the learning rate of each parameter."""
         lr = self.get_lr()
         rates = lr if self.is_group_lr else (lr,) * self.param_length
-        t = (self.global_step + 1).astype(ms.float32).reshape(())
         self.assignadd(self.global_step, self.global_step_increase_tensor)
-        return rates, t
+        return rates
 
     def scaled(self, gradients):
-        """The gradients without the loss scale."""
+        """Return the gradients in the parameters' type and without the loss scale."""
+        gradients = self.hyper_map(_in_type_of, self.parameters, gradients)
         return self.scale_grad(self.gradients_centralization(gradients))
 
     def decayed(self, gradients):
-        """The gradients without the loss scale, plus weight decay times the parameter (L2, coupled)."""
+        """Return the gradients as `scaled` does, plus weight decay times the parameter (L2, coupled)."""
+        gradients = self.hyper_map(_in_type_of, self.parameters, gradients)
         return self.scale_grad(self.gradients_centralization(self.decay_weight(gradients)))
+
+
+def _in_type_of(parameter, gradient):
+    # The square of a float16 gradient below 2e-4 would be 0.
+    return ops.cast(gradient, parameter.dtype)
 
 
 def bias_correction(log_beta: float, t):

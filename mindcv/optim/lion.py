@@ -42,7 +42,7 @@ class Lion(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, _ = self.advance()
+        rates = self.advance()
         update = ops.partial(_update, self.beta1, self.beta2)
         gradients = self.scaled(gradients)
         return self.hyper_map(update, rates, self.decays, self.parameters, self.moment, gradients)
