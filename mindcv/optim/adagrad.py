@@ -17,9 +17,9 @@ class Adagrad(ParameterwiseOptimizer):
     Args:
         params: Parameters, or groups as `mindspore.nn.Optimizer` takes them.
         learning_rate: A number or a `LearningRateSchedule`.
-        accum: What a starts from.
+        accum: Initial value of a.
         eps: Epsilon.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 

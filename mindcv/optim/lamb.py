@@ -24,7 +24,7 @@ class Lamb(ParameterwiseOptimizer):
         beta1: Decay of the mean of the gradients.
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 

@@ -20,7 +20,7 @@ class Lion(ParameterwiseOptimizer):
         learning_rate: A number or a `LearningRateSchedule`.
         beta1: Weight of the momentum in the update.
         beta2: Decay of the momentum.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 

@@ -25,7 +25,7 @@ class NAdam(ParameterwiseOptimizer):
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
         momentum_decay: The psi above.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 

@@ -49,7 +49,7 @@ class RMSProp(ParameterwiseOptimizer):
         self.moment = self.parameters.clone(prefix="moment", init="zeros")
         if centered:
             self.mean_grad = self.parameters.clone(prefix="mean_grad", init="zeros")
-        self.centered = centered
+        self.centered = bool(centered)
         self.decay = decay
         self.momentum = momentum
         self.eps = eps
