@@ -27,8 +27,8 @@ def create_loss(
     Args:
         name: ``CE`` for `CrossEntropy`, ``BCE`` for `BinaryCrossEntropy`; upper or lower case.
         weight: Weight of each class, [C].
-        reduction: ``mean``, ``sum`` or ``none``; the loss's class says what each averages over.
-        label_smoothing: Part of the target that is spread evenly over all classes, 0 to 1.
+        reduction: ``mean``, ``sum`` or ``none``; see the loss's class for what each averages over.
+        label_smoothing: Fraction of the target that is spread evenly over all classes, 0 to 1.
         aux_factor: Weight of the loss of each auxiliary output of the model.
 
     Returns:
@@ -49,12 +49,12 @@ def create_loss(
 
 
 class _ClassificationLoss(nn.Cell):
-    """What both losses share: targets, smoothing, auxiliary outputs and the checks of shapes.
+    """Base of both losses: targets, smoothing, auxiliary outputs and the checks of shapes.
 
     Args:
         weight: Weight of each class, [C].
         reduction: ``mean``, ``sum`` or ``none``.
-        label_smoothing: Part of the target that is spread evenly over all classes.
+        label_smoothing: Fraction of the target that is spread evenly over all classes.
         aux_factor: Weight of the loss of each auxiliary output.
     """
 
@@ -80,7 +80,7 @@ class _ClassificationLoss(nn.Cell):
         self.aux_factor = aux_factor
 
     def construct(self, logits, labels):
-        """The loss of the main output, plus ``aux_factor`` times that of each auxiliary output."""
+        """Return the loss of the main output, plus ``aux_factor`` times that of each auxiliary output."""
         if not isinstance(logits, (tuple, list)):
             return self.single(logits, labels)
         loss = self.single(logits[0], labels)
@@ -90,11 +90,11 @@ class _ClassificationLoss(nn.Cell):
         return loss
 
     def single(self, logits, labels):
-        """The loss of one output, [N, C]."""
+        """Return the loss of one output, [N, C]."""
         raise NotImplementedError
 
     def probabilities(self, logits, labels):
-        """The labels as float32 probabilities [N, C], before smoothing."""
+        """Return the labels as float32 probabilities [N, C], before smoothing."""
         if logits.ndim != 2:
             raise ValueError("the loss expects logits of shape [N, C]")
         if self.weight is not None and self.weight.shape[0] != logits.shape[1]:
@@ -124,7 +124,7 @@ class CrossEntropy(_ClassificationLoss):
     :math:`-\sum_c w_c t_c \log \mathrm{softmax}(x)_c`.
 
     ``mean`` averages over the samples, weighted by the class weight of each label where labels are indices
-    and ``weight`` is given; ``sum`` adds up; ``none`` returns one loss a sample. A label that is no class
+    and ``weight`` is given; ``sum`` adds up; ``none`` returns one loss per sample. A label that is no class
     makes the loss NaN.
 
     Args:
@@ -135,7 +135,7 @@ class CrossEntropy(_ClassificationLoss):
     """
 
     def single(self, logits, labels):
-        """The loss of one output, [N, C]."""
+        """Return the loss of one output, [N, C]."""
         probabilities = self.probabilities(logits, labels)
         target = self.smoothed(probabilities)
         if self.weight is not None:
@@ -159,7 +159,7 @@ class BinaryCrossEntropy(_ClassificationLoss):
     :math:`-w_c (t_c \log \sigma(x_c) + (1 - t_c) \log(1 - \sigma(x_c)))`.
 
     ``mean`` averages over all N C elements, as `torch.nn.functional.binary_cross_entropy_with_logits`;
-    ``sum`` adds them up; ``none`` averages over the classes and returns one loss a sample, so that its mean
+    ``sum`` adds them up; ``none`` averages over the classes and returns one loss per sample, so that its mean
     is ``mean``. A label that is no class makes the loss NaN.
 
     Args:
@@ -170,7 +170,7 @@ class BinaryCrossEntropy(_ClassificationLoss):
     """
 
     def single(self, logits, labels):
-        """The loss of one output, [N, C]."""
+        """Return the loss of one output, [N, C]."""
         target = self.smoothed(self.probabilities(logits, labels))
         logits = logits.astype(ms.float32)
         # Not ops.logsigmoid, which is infinite at -90, nor max(x, 0) + log1p(exp(-|x|)), whose gradient
@@ -186,7 +186,7 @@ class BinaryCrossEntropy(_ClassificationLoss):
 
 
 def _class_weights(weight: Tensor | np.ndarray | Sequence[float]) -> Tensor:
-    """The class weights as a float32 tensor [C], checked."""
+    """Check the class weights and return them as a float32 tensor [C]."""
     values = np.asarray(weight, np.float32)
     if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any() or not values.any():
         raise UserError("weight is no list of class weights: give one number of 0 or more for each class")

@@ -68,6 +68,27 @@ def test_both_losses_follow_their_definitions_under_every_reduction(labels, smoo
             np.testing.assert_allclose(actual, result, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], indirect=True)
+@pytest.mark.parametrize(("n", "classes"), [(1, 1), (1, 7), (7, 8), (8, 9), (9, 64), (101, 1000)])
+def test_losses_and_gradients_at_sizes_that_reach_all_paths_of_the_kernels(n, classes, mode):
+    rng = np.random.default_rng(n)
+    magnitudes = 10 ** rng.uniform(-6, 1.5, (n, classes))
+    logits = (magnitudes * rng.choice([-1, 1], (n, classes))).astype(np.float32).astype(np.float64)
+    labels = rng.integers(0, classes, n)
+    target = targets(labels, classes, 0.1)
+    cases = {
+        "CE": (cross_entropies, np.exp(log_softmax(logits)) - target, n),
+        "BCE": (binary_cross_entropies, 1 / (1 + np.exp(-logits)) - target, n * classes),
+    }
+    for name, (function, gradient, count) in cases.items():
+        found, found_gradient = ms.value_and_grad(create_loss(name, label_smoothing=0.1))(
+            tensor(logits), tensor(labels)
+        )
+        expected = function(logits, labels, 0.1).mean()
+        np.testing.assert_allclose(found.asnumpy(), expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found_gradient.asnumpy(), gradient / count, rtol=1e-5, atol=2e-5 / count)
+
+
 def test_numbers_worked_out_by_hand():
     assert value(create_loss("CE"), [[0.0, 0.0]], [1]) == pytest.approx(np.log(2), abs=1e-5)
     assert value(create_loss("bce"), [[0.0, 0.0]], [1]) == pytest.approx(np.log(2), abs=1e-5)

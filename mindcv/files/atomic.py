@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Atomic writing: a file is complete, or it is not there at all."""
 
 import os
 import tempfile

@@ -1,7 +1,12 @@
-"""Dropout whose masks depend on a key and a counter only, so that a resumed run repeats them.
+"""Dropout whose masks depend only on a key and a counter, so that a resumed run repeats them.
 
-MindSpore's own draws from a generator whose state cannot be saved on a CPU. Here a mask is a hash of the key,
-the number of the forward pass, the layer and the element: the same in graph and in PyNative mode.
+MindSpore's own dropout draws from a generator whose state cannot be saved on a CPU. Here a mask is a hash of
+the key, the number of the forward pass, the layer and the element: the same in graph and in PyNative mode.
+
+The hash computes on 32-bit words held in int64, with multiplication, `//` by a power of two, bitwise_and and
+bitwise_xor. MindSpore lists all of them for Ascend, GPU and CPU, and CANN lists INT64 for its bitwise and. No
+product exceeds 63 bits, so every device computes the same masks. There is no `%`: MindSpore's CPU kernel
+computes it in float64, which rounds above 2**53. `//` would be exact even then, on words below 2**32.
 """
 
 from itertools import count
@@ -14,31 +19,32 @@ from mindcv.structure import Composition
 
 __all__ = ["DropPath", "Dropout", "RandomState", "keep_random_state", "seed_dropout"]
 
-WORD = 2**32
+WORDS = 2**32
+LOW = WORDS - 1  # mask of the 32 bits of a word
 
 _numbers = count()
 
 
 class RandomState:
-    """The state that the masks of one network depend on.
+    """The key and the counter that determine the masks of one network.
 
     Args:
-        seed: Seed of the key; by default that of `mindspore.set_seed`, if it was called.
+        seed: Seed of the key; by default that of `mindspore.set_seed`, or a random one if none is set.
 
     Attributes:
-        key: The key, a parameter.
-        passes: Forward passes in training so far, a parameter.
+        key: The key, an int64 parameter of 32 bits.
+        passes: Forward passes in training so far, an int32 parameter.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        number = next(_numbers)  # two networks may meet in one graph, where names must differ
+        number = next(_numbers)  # one graph may hold two networks, whose parameters need different names
         key = _key(ms.get_seed() if seed is None else seed)
         self.key = Parameter(Tensor(key, ms.int64), name=f"dropout.key.{number}", requires_grad=False)
         self.passes = Parameter(Tensor(0, ms.int32), name=f"dropout.passes.{number}", requires_grad=False)
 
 
 def keep_random_state(network: nn.Cell, state: RandomState, *, is_random: bool) -> None:
-    """Let a network own the state of its dropout cells; it counts the forward passes where it is random.
+    """Attach the state of its dropout cells to a network, which then counts its forward passes.
 
     Args:
         network: The network.
@@ -47,17 +53,17 @@ def keep_random_state(network: nn.Cell, state: RandomState, *, is_random: bool) 
     """
     network.random_state = state
     network.is_random = is_random
-    # Past nn.Cell, which would list it among the network's parameters.
+    # Not through nn.Cell, which would list it among the network's parameters.
     object.__setattr__(network, "passes", state.passes)
 
 
 def seed_dropout(network: nn.Cell, seed: int, rank: int = 0) -> None:
-    """Set the seed of a network's dropout, before it first runs.
+    """Set the key of a network that has not run yet from a run's seed and a rank.
 
     Args:
-        network: A network; one without dropout is left as it is.
+        network: A network; one without dropout is left unchanged.
         seed: Seed of the run.
-        rank: Rank of this process: each rank has masks of its own.
+        rank: Rank of this process; each rank draws its own masks.
     """
     state = getattr(network, "random_state", None)
     if state is not None:
@@ -69,15 +75,15 @@ def _key(seed: int | tuple[int, ...] | None) -> int:
 
 
 class Dropout(nn.Cell):
-    """In training, sets elements to 0 with probability `rate` and divides the others by ``1 - rate``.
+    """In training, set elements to 0 with probability `rate` and divide the others by ``1 - rate``.
 
-    Srivastava et al. 2014. Evaluation changes nothing. The network counts the forward passes.
+    Srivastava et al. 2014. In evaluation the input is returned unchanged. The network counts the
+    forward passes.
 
     Args:
         rate: Probability of dropping an element, in [0, 1).
-        state: State that the masks depend on; its parameters are not among the network's, whose names are
-            MindCV's.
-        layer: Number of the layer: each layer has masks of its own.
+        state: Key and counter of the masks. Its parameters are not listed among the network's.
+        layer: Number of the layer; each layer draws its own masks.
 
     Inputs:
         Tensor of any shape.
@@ -90,12 +96,12 @@ class Dropout(nn.Cell):
         super().__init__()
         self.rate = rate
         self.layer = layer
-        # Past nn.Cell, which would list them among the network's parameters.
+        # Not through nn.Cell, which would list them among the network's parameters.
         object.__setattr__(self, "key", state.key)
         object.__setattr__(self, "passes", state.passes)
 
     def construct(self, x: Tensor) -> Tensor:
-        """Drop elements of ``x``."""
+        """Return ``x`` with some elements dropped and the others scaled."""
         if self.rate == 0 or not self.training:
             return x
         return x * self.mask(x.shape, x.dtype)
@@ -105,7 +111,7 @@ class Dropout(nn.Cell):
         return Composition()
 
     def mask(self, shape: tuple[int, ...], dtype: ms.Type) -> Tensor:
-        """Return a mask of zeros and ``1 / (1 - rate)``."""
+        """Return zeros and ``1 / (1 - rate)`` in the given shape."""
         size = 1
         for length in shape:
             size = size * length
@@ -113,15 +119,15 @@ class Dropout(nn.Cell):
         second = _mix(first + self.passes)
         elements = ops.arange(0, size, 1, dtype=ms.int64)
         words = _mix(_mix(elements + second) + first)
-        kept = words >= int(self.rate * WORD)
+        kept = words >= int(self.rate * WORDS)
         return ops.cast(kept, dtype).reshape(shape) / (1 - self.rate)
 
 
 class DropPath(Dropout):
-    """Stochastic depth: in training, the branch of a sample is set to 0 with probability ``rate``.
+    """Stochastic depth: in training, set all of a sample to 0 with probability ``rate``.
 
-    The other samples are divided by ``1 - rate``, which keeps the expected value. Evaluation changes nothing.
-    Huang et al. 2016 (arXiv 1603.09382).
+    The other samples are divided by ``1 - rate``, which preserves the expected value. In evaluation the input
+    is returned unchanged. Huang et al. 2016 (arXiv 1603.09382).
 
     Inputs:
         Tensor of shape (N, C, H, W).
@@ -131,15 +137,15 @@ class DropPath(Dropout):
     """
 
     def construct(self, x: Tensor) -> Tensor:
-        """Drop or scale each sample of ``x``."""
+        """Return ``x`` with some samples dropped and the others scaled."""
         if self.rate == 0 or not self.training:
             return x
         return x * self.mask((x.shape[0], 1, 1, 1), x.dtype)
 
 
 def _mix(word: Tensor) -> Tensor:
-    """Hash words of 32 bits, stored as int64: Wellons' lowbias32, a bijection without visible structure."""
-    word = word % WORD
-    word = ops.bitwise_xor(word, word // 2**16) * 0x7FEB352D % WORD
-    word = ops.bitwise_xor(word, word // 2**15) * 0x846CA68B % WORD
+    """Hash the low 32 bits of int64 words with Wellons' lowbias32, a bijection of 32-bit words."""
+    word = ops.bitwise_and(word, LOW)
+    word = ops.bitwise_and(ops.bitwise_xor(word, word // 2**16) * 0x7FEB352D, LOW)
+    word = ops.bitwise_and(ops.bitwise_xor(word, word // 2**15) * 0x846CA68B, LOW)
     return ops.bitwise_xor(word, word // 2**16)

@@ -6,5 +6,6 @@ from mindcv.optim.factory import OPTIMIZERS, create_optimizer
 from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
+from mindcv.optim.rmsprop import RMSProp
 
-__all__ = ["OPTIMIZERS", "Adagrad", "Adam", "AdamW", "Lamb", "Lion", "NAdam", "create_optimizer"]
+__all__ = ["OPTIMIZERS", "Adagrad", "Adam", "AdamW", "Lamb", "Lion", "NAdam", "RMSProp", "create_optimizer"]

@@ -17,9 +17,9 @@ class Adagrad(ParameterwiseOptimizer):
     Args:
         params: Parameters, or groups as `mindspore.nn.Optimizer` takes them.
         learning_rate: A number or a `LearningRateSchedule`.
-        accum: What a starts from.
+        accum: Initial value of a.
         eps: Epsilon.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 
@@ -40,7 +40,7 @@ class Adagrad(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, _ = self.advance()
+        rates = self.advance()
         update = ops.partial(_update, self.eps)
         return self.hyper_map(update, rates, self.parameters, self.accum, self.decayed(gradients))
 

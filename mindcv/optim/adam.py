@@ -28,7 +28,7 @@ class Adam(ParameterwiseOptimizer):
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
         nesterov: Use :math:`\beta_1 m + (1 - \beta_1) g'` in the place of m in the last line.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 
@@ -62,7 +62,8 @@ class Adam(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, t = self.advance()
+        t = self.update_number()
+        rates = self.advance()
         correction1 = bias_correction(self.log_beta1, t)
         correction2 = ops.sqrt(bias_correction(self.log_beta2, t))
         update = ops.partial(

@@ -1,4 +1,4 @@
-"""What the optimizers of this package share: a learning-rate table, and the bookkeeping of a step."""
+"""Base of the optimizers of this package: learning-rate tables, and the bookkeeping of an update."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ __all__ = ["LrTable", "ParameterwiseOptimizer", "ScaledRate", "bias_correction"]
 
 
 class LrTable(LearningRateSchedule):
-    """One learning rate a step; after the last it holds.
+    """One learning rate per update; the last one applies to all further updates.
 
     MindSpore's own table reads past its end (an error on CPU, anything elsewhere), and keeps its values in a
     parameter, which a restored checkpoint would overwrite with those of another run. This one is a constant.
 
     Args:
-        values: The rate of each step.
+        values: The learning rate of each update.
     """
 
     def __init__(self, values: Sequence[float]) -> None:
@@ -26,16 +26,16 @@ class LrTable(LearningRateSchedule):
         self.last = Tensor(len(values) - 1, ms.int32)
 
     def construct(self, global_step):
-        """The rate after ``global_step`` updates, in the shape of ``global_step``."""
+        """Return the rate after ``global_step`` updates, in the shape of ``global_step``."""
         return ops.gather(self.values, ops.minimum(global_step, self.last), 0)
 
 
 class ScaledRate(LearningRateSchedule):
-    """Another schedule times a factor.
+    """A schedule multiplied by a factor.
 
     Args:
         schedule: Takes the number of updates and returns a rate.
-        factor: What the rate is multiplied by.
+        factor: Factor on the rate.
     """
 
     def __init__(self, schedule: nn.Cell, factor: float) -> None:
@@ -44,7 +44,7 @@ class ScaledRate(LearningRateSchedule):
         self.factor = Tensor(factor, ms.float32)
 
     def construct(self, global_step):
-        """The rate after ``global_step`` updates."""
+        """Return the rate after ``global_step`` updates."""
         return self.schedule(global_step) * self.factor
 
 
@@ -58,7 +58,7 @@ class ParameterwiseOptimizer(nn.Optimizer):
     Args:
         params: Parameters, or groups as `mindspore.nn.Optimizer` takes them.
         learning_rate: A number or a `LearningRateSchedule`.
-        weight_decay: Weight decay of what no group decides.
+        weight_decay: Weight decay of parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
 
     Attributes:
@@ -74,23 +74,33 @@ class ParameterwiseOptimizer(nn.Optimizer):
             for decay, flag in zip(decays, self.decay_flags, strict=True)
         )
 
+    def update_number(self):
+        """Return the number of the update, from 1 on, as a float32 scalar; to be called before `advance`."""
+        return (self.global_step + 1).astype(ms.float32).reshape(())
+
     def advance(self):
-        """Count the update; return the learning rate of each parameter and the update's number from 1 on."""
+        """Count the update and return the learning rate of each parameter."""
         lr = self.get_lr()
         rates = lr if self.is_group_lr else (lr,) * self.param_length
-        t = (self.global_step + 1).astype(ms.float32).reshape(())
         self.assignadd(self.global_step, self.global_step_increase_tensor)
-        return rates, t
+        return rates
 
     def scaled(self, gradients):
-        """The gradients without the loss scale."""
+        """Return the gradients in the parameters' type and without the loss scale."""
+        gradients = self.hyper_map(_in_type_of, self.parameters, gradients)
         return self.scale_grad(self.gradients_centralization(gradients))
 
     def decayed(self, gradients):
-        """The gradients without the loss scale, plus weight decay times the parameter (L2, coupled)."""
+        """Return the gradients as `scaled` does, plus weight decay times the parameter (L2, coupled)."""
+        gradients = self.hyper_map(_in_type_of, self.parameters, gradients)
         return self.scale_grad(self.gradients_centralization(self.decay_weight(gradients)))
 
 
+def _in_type_of(parameter, gradient):
+    # The square of a float16 gradient below 2e-4 would be 0.
+    return ops.cast(gradient, parameter.dtype)
+
+
 def bias_correction(log_beta: float, t):
-    """``1 - beta ** t`` without cancellation: in float32 ``1 - 0.999 ** 1`` is off by 5e-5 of its value."""
+    """Return ``1 - beta ** t`` without cancellation: in float32 ``1 - 0.999 ** 1`` has an error of 5e-5."""
     return -ops.expm1(t * log_beta)

@@ -13,6 +13,7 @@ from mindcv.optim.groups import Parameters, Rate, parameter_groups
 from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
+from mindcv.optim.rmsprop import RMSProp
 from mindcv.ranges import AT_LEAST_ZERO, EPSILON, LAYER_DECAY, MOMENTUM, Range
 
 __all__ = ["OPTIMIZERS", "create_optimizer"]
@@ -22,7 +23,7 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 # The options that only some optimizers have.
 OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "sgd": ("dampening",),
-    "rmsprop": ("decay",),
+    "rmsprop": ("decay", "centered"),
     "adam": ("beta1", "beta2"),
     "adamw": ("beta1", "beta2"),
     "lamb": ("beta1", "beta2"),
@@ -55,7 +56,7 @@ def create_optimizer(
     loss_scale: float = 1.0,
     eps: float | None = None,
     layer_decay: float | None = None,
-    **kwargs: float,
+    **kwargs: float | bool,
 ) -> nn.Optimizer:
     r"""Create an optimizer.
 
@@ -66,7 +67,8 @@ def create_optimizer(
       on, ``sgd`` weighs g' by 1 - ``dampening`` [0].
     * ``rmsprop``: as in TensorFlow, epsilon [1e-10] under the root and the learning rate inside the momentum:
       :math:`s = \rho s + (1 - \rho) g'^2` from s = 1, :math:`v = \mu v + lr\, g' / \sqrt{s + \epsilon}`,
-      :math:`w = w - v`, with rho = ``decay`` [0.9].
+      :math:`w = w - v`, with rho = ``decay`` [0.9]. ``centered`` [False] divides by the gradient's standard
+      deviation instead. See `RMSProp`.
     * ``adam``, ``adamw``, ``nadam``: ``beta1`` [0.9], ``beta2`` [0.999], epsilon [1e-8]; nadam's
       ``momentum_decay`` [4e-3]. See `Adam`, `AdamW`, `NAdam`.
     * ``lamb``: ``beta1`` [0.9], ``beta2`` [0.999], epsilon [1e-6]. See `Lamb`.
@@ -130,8 +132,7 @@ def create_optimizer(
             # Not nn.Momentum, which on CPU ignores use_nesterov without a word.
             return nn.SGD(groups, rate, mu, nesterov=nesterov, **scale, **options)
         case "rmsprop":
-            epsilon = {"epsilon": 1e-10 if eps is None else float(eps)}
-            return nn.RMSProp(groups, rate, momentum=mu, **epsilon, **scale, **options)
+            return RMSProp(groups, rate, momentum=mu, **epsilon, **scale, **options)
         case "adam":
             return Adam(groups, rate, nesterov=nesterov, **epsilon, **scale, **options)
         case "adamw":

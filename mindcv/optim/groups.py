@@ -47,15 +47,15 @@ def parameter_groups(
     weight_decay_filter: str,
     layer_decay: float | None = None,
 ) -> tuple[list[dict[str, Any]], float | nn.Cell]:
-    """The groups and the learning rate to give to a `mindspore.nn.Optimizer`.
+    """Return the groups and the learning rate for a `mindspore.nn.Optimizer`.
 
     Every parameter is in a group with its weight decay, because without groups MindSpore leaves out what has
     beta or gamma in its name. The order of the parameters is that of the network or the list.
 
     Args:
         model_or_params: Network, or its parameters, or groups of them.
-        lr: Learning rate of what no group decides.
-        weight_decay: Weight decay of what no group decides.
+        lr: Learning rate of parameters whose group does not set its own.
+        weight_decay: Weight decay of parameters whose group does not set its own.
         weight_decay_filter: ``disable``, ``auto`` or ``norm_and_bias``; see `create_optimizer`.
         layer_decay: Factor in the learning rate from one part of the network to the part before it.
 
@@ -63,7 +63,7 @@ def parameter_groups(
         Groups, the last of which gives the order, and the learning rate.
 
     Raises:
-        UserError: No parameter, one that is frozen or comes twice, an unknown key of a group or filter, or a
+        UserError: No parameter, one that is frozen or duplicated, an unknown key of a group or filter, or a
             layer decay for what has no parts.
     """
     if weight_decay_filter not in WEIGHT_DECAY_FILTERS:
@@ -76,12 +76,12 @@ def parameter_groups(
     _check_parameters([parameter for group in wanted for parameter in group["params"]])
 
     undecided = any("weight_decay" not in group for group in wanted)
-    spared: set[int] = set()
+    excluded: set[int] = set()
     if weight_decay_filter == "auto":
         names = ((id(p), p.name) for group in wanted for p in group["params"])
-        spared = {key for key, name in names if "beta" in name or "gamma" in name}
+        excluded = {key for key, name in names if "beta" in name or "gamma" in name}
     elif weight_decay_filter == "norm_and_bias" and isinstance(model_or_params, nn.Cell):
-        spared = _norms_and_biases(model_or_params)
+        excluded = _norms_and_biases(model_or_params)
     elif weight_decay_filter == "norm_and_bias" and undecided:
         raise UserError(
             "weight_decay_filter 'norm_and_bias' looks at the layers and a list of parameters has none: "
@@ -94,7 +94,7 @@ def parameter_groups(
     for group in wanted:
         if "lr" in group:
             group = group | {"lr": rates.pop(0)}
-        groups += [group] if "weight_decay" in group else _split(group, spared, weight_decay)
+        groups += [group] if "weight_decay" in group else _split(group, excluded, weight_decay)
     return [*groups, {"order_params": order}], learning_rate
 
 
@@ -174,10 +174,10 @@ def _norms_and_biases(model: nn.Cell) -> set[int]:
     }
 
 
-def _split(group: dict[str, Any], spared: set[int], weight_decay: float) -> list[dict[str, Any]]:
+def _split(group: dict[str, Any], excluded: set[int], weight_decay: float) -> list[dict[str, Any]]:
     """The group in two, with and without weight decay; MindSpore refuses an empty one."""
-    decayed = [parameter for parameter in group["params"] if id(parameter) not in spared]
-    rest = [parameter for parameter in group["params"] if id(parameter) in spared]
+    decayed = [parameter for parameter in group["params"] if id(parameter) not in excluded]
+    rest = [parameter for parameter in group["params"] if id(parameter) in excluded]
     parts = ((decayed, weight_decay), (rest, 0.0))
     return [group | {"params": params, "weight_decay": decay} for params, decay in parts if params]
 

@@ -24,7 +24,7 @@ class Lamb(ParameterwiseOptimizer):
         beta1: Decay of the mean of the gradients.
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 
@@ -51,7 +51,8 @@ class Lamb(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, t = self.advance()
+        t = self.update_number()
+        rates = self.advance()
         correction1 = bias_correction(self.log_beta1, t)
         correction2 = ops.sqrt(bias_correction(self.log_beta2, t))
         update = ops.partial(_update, self.beta1, self.beta2, self.eps, correction1, correction2)

@@ -20,7 +20,7 @@ class Lion(ParameterwiseOptimizer):
         learning_rate: A number or a `LearningRateSchedule`.
         beta1: Weight of the momentum in the update.
         beta2: Decay of the momentum.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 
@@ -42,7 +42,7 @@ class Lion(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, _ = self.advance()
+        rates = self.advance()
         update = ops.partial(_update, self.beta1, self.beta2)
         gradients = self.scaled(gradients)
         return self.hyper_map(update, rates, self.decays, self.parameters, self.moment, gradients)

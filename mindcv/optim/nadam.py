@@ -25,7 +25,7 @@ class NAdam(ParameterwiseOptimizer):
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
         momentum_decay: The psi above.
-        weight_decay: The lambda above, of what no group decides.
+        weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
     """
 
@@ -54,7 +54,8 @@ class NAdam(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
-        rates, t = self.advance()
+        t = self.update_number()
+        rates = self.advance()
         correction2 = ops.sqrt(bias_correction(self.log_beta2, t))
         mu = self.beta1 * (1 - 0.5 * ops.exp(t * self.log_mu_decay))
         mu_next = self.beta1 * (1 - 0.5 * ops.exp((t + 1) * self.log_mu_decay))

@@ -1,4 +1,4 @@
-"""The table of what networks cost: what was measured, on what, and as Markdown, CSV and JSON."""
+"""Benchmark results of networks with their environment, written as Markdown, CSV and JSON."""
 
 import csv
 import json
@@ -24,9 +24,9 @@ class Measurement:
     """Times of one network in one mode, each the median of several.
 
     Args:
-        train_seconds: Of a training step with a whole batch.
+        train_seconds: Of a training step with a full batch.
         infer_seconds_1: Of an inference with one image.
-        infer_seconds_batch: Of an inference with a whole batch.
+        infer_seconds_batch: Of an inference with a full batch.
         first_step_seconds: Of the first training step, which in graph mode compiles.
     """
 
@@ -38,7 +38,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What a table's figures hold for.
+    """The environment that a table's figures were measured in.
 
     Args:
         device: CPU, GPU or Ascend, one of them.
@@ -81,8 +81,8 @@ class ModelResult:
 
     Args:
         model: Name of the network.
-        parameters: Numbers that are trained.
-        macs: Multiplications with addition for one image.
+        parameters: Trainable parameters.
+        macs: MACs for one image.
         modes: Measurements by mode.
     """
 

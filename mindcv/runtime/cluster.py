@@ -97,7 +97,7 @@ def _meet_through_mpi() -> None:
             f"mpirun on a CPU needs mpi4py and the MPI it was built for ({error}): pip install mpi4py"
         ) from None
     world = MPI.COMM_WORLD
-    rank, size = world.Get_rank(), world.Get_size()
+    rank, world_size = world.Get_rank(), world.Get_size()
     hosts = world.allgather(socket.gethostname())
     host = _address_for(hosts)
     port = _free_port() if rank == 0 else 0
@@ -105,7 +105,7 @@ def _meet_through_mpi() -> None:
     # MindSpore takes MPI's variables for an order to initialise through MPI, which a CPU cannot.
     for name in [name for name in os.environ if name.startswith(_MPI_PREFIXES)]:
         del os.environ[name]
-    os.environ.update(MS_SCHED_HOST=host, MS_SCHED_PORT=str(port), MS_WORKER_NUM=str(size))
+    os.environ.update(MS_SCHED_HOST=host, MS_SCHED_PORT=str(port), MS_WORKER_NUM=str(world_size))
     if rank == 0:
         _start_scheduler()
         _wait_for_port(host, port)

@@ -1,4 +1,4 @@
-"""What the processes of a training job tell each other outside of the training step."""
+"""Collectives between the processes of a training job, outside of the training step."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ __all__ = ["average_parameters", "broadcast_parameters", "sum_over_ranks"]
 def sum_over_ranks(values: np.ndarray) -> np.ndarray:
     """Add up an array over all processes, exactly for whole numbers.
 
-    MindSpore's CPU collectives round float64 to float32 without a word; as pairs of int32 it arrives whole.
+    MindSpore's CPU collectives round float64 to float32 silently; as pairs of int32 it arrives intact.
 
     Args:
         values: float64 of shape [n], different on each process.
@@ -32,6 +32,6 @@ def broadcast_parameters(parameters: Iterable[Parameter]) -> None:
 
 def average_parameters(parameters: Iterable[Parameter]) -> None:
     """Give all processes the mean of their float32 values, in place."""
-    reduce, size = ops.AllReduce(), communication.get_group_size()
+    reduce, world_size = ops.AllReduce(), communication.get_group_size()
     for parameter in parameters:
-        ops.assign(parameter, reduce(parameter) / size)
+        ops.assign(parameter, reduce(parameter) / world_size)

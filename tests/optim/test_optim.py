@@ -6,6 +6,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn
 
 from mindcv.optim import OPTIMIZERS, create_optimizer
+from tests.optim.rules import CASES, adam_rule, momentum_rule, rmsprop_rule
 
 RATES = [0.1, 0.05, 0.02]
 START = {
@@ -42,89 +43,6 @@ def mode(request):
     ms.set_context(mode=before)
 
 
-# --- references: float64, from the papers' and TensorFlow's formulas -------------------------------------
-# Each takes parameter w, gradient g, rate, decay, state s (a dict) and step t from 1, and returns the new w.
-
-
-def momentum_rule(*, nesterov=False, mu=0.9, dampening=0.0):
-    def rule(w, g, rate, decay, s, t):
-        g = g + decay * w
-        s["v"] = mu * s["v"] + (1 - dampening) * g if t > 1 else g
-        return w - rate * (g + mu * s["v"] if nesterov else s["v"])
-
-    return rule
-
-
-def rmsprop_rule(*, eps, mu=0.9, rho=0.9):
-    def rule(w, g, rate, decay, s, t):
-        g = g + decay * w
-        s["ms"] = rho * s.get("ms", 1.0) + (1 - rho) * g**2
-        s["mom"] = mu * s.get("mom", 0.0) + rate * g / np.sqrt(s["ms"] + eps)
-        return w - s["mom"]
-
-    return rule
-
-
-def moments(g, s, b1=0.9, b2=0.999):
-    s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
-    s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * g**2
-    return s["m"], s["v"]
-
-
-def adam_rule(*, eps=1e-8, nesterov=False, decoupled=False, b1=0.9, b2=0.999):
-    def rule(w, g, rate, decay, s, t):
-        if decoupled:
-            w = w * (1 - rate * decay)
-        else:
-            g = g + decay * w
-        m, v = moments(g, s, b1, b2)
-        m = b1 * m + (1 - b1) * g if nesterov else m
-        return w - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
-
-    return rule
-
-
-def nadam_rule(*, eps=1e-8, psi=4e-3):
-    def rule(w, g, rate, decay, s, t):
-        g = g + decay * w
-        m, v = moments(g, s)
-        mu, mu_next = (0.9 * (1 - 0.5 * 0.96 ** (k * psi)) for k in (t, t + 1))
-        s["product"] = s.get("product", 1.0) * mu
-        denominator = np.sqrt(v / (1 - 0.999**t)) + eps
-        w = w - rate * (1 - mu) / (1 - s["product"]) * g / denominator
-        return w - rate * mu_next / (1 - s["product"] * mu_next) * m / denominator
-
-    return rule
-
-
-def lamb_rule(*, eps=1e-6):
-    def rule(w, g, rate, decay, s, t):
-        m, v = moments(g, s)
-        r = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + eps) + decay * w
-        w_norm, r_norm = np.linalg.norm(w), np.linalg.norm(r)
-        return w - rate * (w_norm / r_norm if w_norm > 0 and r_norm > 0 else 1.0) * r
-
-    return rule
-
-
-def lion_rule(*, b1=0.9, b2=0.99):
-    def rule(w, g, rate, decay, s, t):
-        m = s.get("m", 0.0)
-        s["m"] = b2 * m + (1 - b2) * g
-        return w - rate * (np.sign(b1 * m + (1 - b1) * g) + decay * w)
-
-    return rule
-
-
-def adagrad_rule(*, eps=1e-10, accum=0.1):
-    def rule(w, g, rate, decay, s, t):
-        g = g + decay * w
-        s["a"] = s.get("a", accum) + g**2
-        return w - rate * g / (np.sqrt(s["a"]) + eps)
-
-    return rule
-
-
 def reference(rule, gradients, rates=RATES, decays=(0.1, 0.1, 0.1)):
     """Parameters after the steps; rates holds one list for all parameters or one for each."""
     tables = rates if isinstance(rates[0], list) else [rates] * len(START)
@@ -141,34 +59,6 @@ def reference(rule, gradients, rates=RATES, decays=(0.1, 0.1, 0.1)):
 def assert_close(parameters, expected, atol=3e-6):
     for actual, wanted in zip(values_of(parameters), expected, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=0, atol=atol)
-
-
-CASES = {
-    "sgd": ({"opt": "sgd"}, momentum_rule()),
-    "sgd without momentum": ({"opt": "sgd", "momentum": 0.0}, momentum_rule(mu=0.0)),
-    "sgd with dampening": ({"opt": "sgd", "dampening": 0.5}, momentum_rule(dampening=0.5)),
-    "sgd nesterov": ({"opt": "sgd", "nesterov": True}, momentum_rule(nesterov=True)),
-    "momentum": ({"opt": "momentum", "momentum": 0.8}, momentum_rule(mu=0.8)),
-    "momentum nesterov": ({"opt": "momentum", "nesterov": True}, momentum_rule(nesterov=True)),
-    "nesterov": ({"opt": "nesterov"}, momentum_rule(nesterov=True)),
-    "rmsprop": ({"opt": "rmsprop", "eps": 1e-3}, rmsprop_rule(eps=1e-3)),
-    "rmsprop decay": (
-        {"opt": "rmsprop", "momentum": 0.5, "decay": 0.8},
-        rmsprop_rule(eps=1e-10, mu=0.5, rho=0.8),
-    ),
-    "adam": ({"opt": "adam"}, adam_rule()),
-    "adam eps": ({"opt": "adam", "eps": 0.1}, adam_rule(eps=0.1)),
-    "adam nesterov": ({"opt": "adam", "nesterov": True}, adam_rule(nesterov=True)),
-    "adamw": ({"opt": "adamw"}, adam_rule(decoupled=True)),
-    "adamw betas": ({"opt": "adamw", "beta1": 0.8, "beta2": 0.9}, adam_rule(decoupled=True, b1=0.8, b2=0.9)),
-    "lamb": ({"opt": "lamb"}, lamb_rule()),
-    "lamb eps": ({"opt": "lamb", "eps": 0.1}, lamb_rule(eps=0.1)),
-    "lion": ({"opt": "lion"}, lion_rule()),
-    "adagrad": ({"opt": "adagrad"}, adagrad_rule()),
-    "adagrad eps": ({"opt": "adagrad", "eps": 0.1, "accum": 0.0}, adagrad_rule(eps=0.1, accum=0.0)),
-    "nadam": ({"opt": "nadam"}, nadam_rule()),
-    "nadam eps": ({"opt": "nadam", "eps": 0.1, "momentum_decay": 1.0}, nadam_rule(eps=0.1, psi=1.0)),
-}
 
 
 def test_the_cases_cover_every_optimizer():
@@ -237,6 +127,30 @@ def test_state_is_named_after_the_moment_and_the_parameter():
     names = {p.name for p in create_optimizer(make_parameters(), "adamw", lr=RATES).get_parameters()}
     moments_of = {f"{moment}.{name}" for moment in ("moment1", "moment2") for name in START}
     assert names == {"global_step", *START, *moments_of}
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_rmsprops_state_has_the_names_of_mindspores_whose_checkpoints_load(centered):
+    ours = create_optimizer(make_parameters(), "rmsprop", lr=RATES, centered=centered)
+    mindspores = nn.RMSProp(make_parameters(), 0.1, centered=centered)
+    expected = {p.name: p.asnumpy() for p in mindspores.get_parameters() if p.name != "learning_rate"}
+    found = {p.name: p.asnumpy() for p in ours.get_parameters()}
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize("opt", sorted(set(OPTIMIZERS) - {"sgd", "momentum", "nesterov"}))
+def test_gradients_in_half_precision_count_as_their_values_in_float32(opt):
+    results = []
+    for dtype in (np.float16, np.float32):
+        parameters = make_parameters()
+        optimizer = create_optimizer(parameters, opt, lr=0.1, weight_decay=0.1, loss_scale=8.0)
+        for scale in (1e-3, 1e-4, 1e-5):
+            halves = [np.full(value.shape, scale, np.float16) for value in START.values()]
+            optimizer(tuple(Tensor(half.astype(dtype)) for half in halves))
+        results.append(np.concatenate([value.ravel() for value in values_of(parameters)]))
+    np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("opt", ["rmsprop", "adamw"])

@@ -1,4 +1,4 @@
-"""The main job: README's first command trains on the digits, and validation confirms its best checkpoint."""
+"""Training on the digits: README's first command, confirmed by validation, and RMSProp's recipe."""
 
 import csv
 import os
@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "configs/mnasnet/mnasnet0.75_digits_cpu.yaml"
+RMSPROP_RECIPE = "configs/mnasnet/mnasnet0.75_digits_rmsprop.yaml"
 TOP1 = 0.97
 SECONDS = 180  # README says two minutes on two cores
 
@@ -53,3 +54,9 @@ def test_the_main_job_reaches_its_accuracy_in_time_and_validation_confirms_it(tm
     )
     assert (folder / "curve.png").is_file()
     assert seconds < SECONDS, output
+
+
+def test_rmsprop_reaches_the_same_accuracy(tmp_path: Path):
+    output = run("train.py", "-c", RMSPROP_RECIPE, cwd=tmp_path)
+    (best,) = re.findall(r"^best epoch \d+: top-1 (\d\.\d{4})", output, re.MULTILINE)
+    assert float(best) >= TOP1, output

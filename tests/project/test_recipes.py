@@ -159,6 +159,7 @@ FURTHER = {
         "ema": True,
     },
     "mnasnet0.75_digits_cpu": DIGITS,
+    "mnasnet0.75_digits_rmsprop": {"dataset": "digits", "opt": "rmsprop", "lr": 0.0015, "eps": 1e-3},
 }
 
 # The keys of MindCV's own files, with their values for width 1.4 on Ascend.

@@ -19,3 +19,5 @@ except RuntimeError as missing:  # "operator torchvision::nms does not exist"
     import torchvision
 
 import timm
+import timm.loss
+import timm.optim
