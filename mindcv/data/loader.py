@@ -1,7 +1,7 @@
 """Batches of transformed images."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,8 @@ import mindspore.dataset as ds
 import numpy as np
 from numpy.typing import NDArray
 
+from mindcv.data.epoch_plan import EpochPlanner, Plans
 from mindcv.data.mixup import Mixup
-from mindcv.data.sampling import Indices, epoch_keys
 from mindcv.data.seeded_augmentation import BATCHES, Augmentation, generator
 from mindcv.data.sources.source import stream
 from mindcv.data.transforms import create_transforms
@@ -18,8 +18,6 @@ from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
 __all__ = ["create_loader", "make_batches", "seed_operators"]
-
-Keys = Callable[[int, int], Indices]
 
 
 def create_loader(
@@ -74,12 +72,14 @@ def create_loader(
             num_parallel_workers=workers,
             python_multiprocessing=python_multiprocessing,
         )
-    seed = ds.config.get_seed()
+    planner = EpochPlanner(
+        total=_planned_size(dataset, operators, mixer), seed=ds.config.get_seed(), shuffle=False
+    )
     return make_batches(
         dataset,
         operators,
         batch_size,
-        keys=lambda number, count: epoch_keys(count, seed=seed, epoch=number),
+        plans=planner.plans(),
         drop_remainder=drop_remainder,
         workers=workers,
         mixup=mixer,
@@ -92,11 +92,10 @@ def make_batches(
     operators: Sequence[Any],
     batch_size: int,
     *,
-    keys: Keys,
+    plans: Plans,
     drop_remainder: bool,
     workers: int,
     mixup: Mixup | None = None,
-    mixes: Callable[[int], bool] = lambda number: True,
     python_multiprocessing: bool = False,
 ) -> Any:
     """Transform samples and put them together in batches, every random number in Python drawn from keys.
@@ -105,17 +104,16 @@ def make_batches(
         dataset: MindSpore dataset with the columns image and label.
         operators: Operators on the image. The first `Augmentation` and what follows it get keys.
         batch_size: Images a batch.
-        keys: Gives the key of every image of a pass by the pass's number, from 0, and the number of images:
-            see `epoch_keys`.
+        plans: Gives the plan of a pass by its number, from 0: the key of every image, and whether batches are
+            mixed.
         drop_remainder: Leave out the last batch if it is not full.
         workers: Threads.
         mixup: Mixes batches; by default they stay as they are, and labels numbers.
-        mixes: Whether a pass is mixed, by its number.
         python_multiprocessing: Run operators written in Python in processes instead of threads.
     """
-    size = dataset.get_dataset_size() if mixup or any(map(_takes_key, operators)) else 0
+    size = _planned_size(dataset, operators, mixup)
     options = {"num_parallel_workers": workers, "python_multiprocessing": python_multiprocessing}
-    dataset = _transformed(dataset, operators, keys, size, options)
+    dataset = _transformed(dataset, operators, plans, size, options)
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder, num_parallel_workers=workers)
     if mixup is None:
         return dataset
@@ -123,8 +121,8 @@ def make_batches(
     count = size // batch_size if drop_remainder else -(-size // batch_size)
 
     def rows(number: int) -> Iterator[tuple[np.int64, np.bool_]]:
-        mixed = np.bool_(mixes(number))
-        return ((key, mixed) for key in keys(number, size)[::batch_size][:count])
+        plan = plans(number)
+        return ((key, np.bool_(plan.mixed)) for key in plan.keys[::batch_size][:count])
 
     dataset = ds.zip((dataset, stream(["key", "mixed"], rows, count)))
     return dataset.map(
@@ -140,6 +138,11 @@ def seed_operators(seed: int) -> None:
     np.random.set_state(numpy)
 
 
+def _planned_size(dataset: Any, operators: Sequence[Any], mixup: Mixup | None) -> int:
+    """Number of images to draw keys for; 0 where none are drawn: counting may read the dataset."""
+    return dataset.get_dataset_size() if mixup or any(map(_takes_key, operators)) else 0
+
+
 def _takes_key(operator: Any) -> bool:
     return isinstance(operator, Augmentation)
 
@@ -147,7 +150,7 @@ def _takes_key(operator: Any) -> bool:
 def _transformed(
     dataset: Any,
     operators: Sequence[Any],
-    keys: Keys,
+    plans: Plans,
     size: int,
     options: dict[str, Any],
 ) -> Any:
@@ -157,7 +160,7 @@ def _transformed(
         dataset = dataset.map(operators[:first], "image", **options)
     if first == len(operators):
         return dataset
-    dataset = ds.zip((dataset, stream(["key"], lambda number: ((key,) for key in keys(number, size)), size)))
+    dataset = ds.zip((dataset, stream(["key"], lambda number: ((key,) for key in plans(number).keys), size)))
     return dataset.map(operators[first:], ["image", "key"], ["image"], **options)
 
 

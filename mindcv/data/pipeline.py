@@ -1,6 +1,5 @@
 """A dataset's epochs as MindSpore pipelines, each a function of the seed, the epoch and the rank alone."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,17 +7,11 @@ from typing import Any
 import numpy as np
 
 from mindcv.choices import BadImagePolicy
+from mindcv.data.epoch_plan import EpochPlanner, Plans
 from mindcv.data.loader import make_batches, seed_operators
 from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import with_teacher
-from mindcv.data.sampling import (
-    augmentation_seed,
-    count_samples,
-    epoch_indices,
-    epoch_keys,
-    shard_indices,
-)
-from mindcv.data.sources.source import Indices, Source, StreamSource
+from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -126,25 +119,27 @@ class Pipeline:
                 f"gradient_accumulation_steps={self.accumulation} batches make an update, and an epoch has "
                 f"only {self._full_steps}: lower it or batch_size"
             )
-        if self.aug_repeats < 1:
-            raise UserError(f"aug_repeats={self.aug_repeats} is no number of copies: give 1 or more")
-        if self.aug_repeats > 1 and not self.shuffle:
-            raise UserError(
-                f"aug_repeats={self.aug_repeats} without shuffle would train on the same part of the images "
-                "in every epoch: set shuffle to True"
-            )
-        if self.mixup_off_epoch < 0:
-            raise UserError(f"mixup_off_epoch={self.mixup_off_epoch} is no epoch: give 0 for never, or more")
-        starts = [0, *(start for start, _ in self.later_transforms)]
-        if any(start >= following for start, following in itertools.pairwise(starts)):
-            raise UserError(
-                f"later_transforms start at epochs {starts[1:]}: give epochs above 0 that increase"
-            )
 
     @property
     def num_images(self) -> int:
         """Images used, over all ranks."""
-        return count_samples(len(self.source), self.num_samples)
+        return self.planner.num_images
+
+    @property
+    def planner(self) -> EpochPlanner:
+        """Makes the plan of each epoch: all that depends on the epoch, the seed and the rank."""
+        return EpochPlanner(
+            total=len(self.source),
+            seed=self.seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            is_training=self.is_training,
+            shuffle=self.shuffle,
+            num_samples=self.num_samples,
+            aug_repeats=self.aug_repeats,
+            stage_starts=(0, *(start for start, _ in self.later_transforms)),
+            mixup_off_epoch=self.mixup_off_epoch,
+        )
 
     @property
     def updates_per_epoch(self) -> int:
@@ -160,9 +155,7 @@ class Pipeline:
     @property
     def _full_steps(self) -> int:
         """Batches of this rank that the images make."""
-        images = len(range(self.rank, self.num_images, self.world_size))
-        if self.is_training:
-            images = -(-self.num_images // self.world_size)
+        images = self.planner.images_per_epoch
         return images // self.batch_size if self.drop_remainder else -(-images // self.batch_size)
 
     def epoch(self, epoch: int = 0, *, skip: int = 0) -> Any:
@@ -178,9 +171,10 @@ class Pipeline:
             MindSpore dataset with the columns image (uint8, ``[N, C, H, W]``) and label (int32, ``[N]``, or
             probabilities where batches are mixed).
         """
+        plan = self.planner.plan(epoch)
         if self.is_training:
-            seed_operators(augmentation_seed(self.seed, epoch, self.rank))
-        batches = self._batches(epoch, endless=False)
+            seed_operators(plan.operator_seed)
+        batches = self._batches(lambda _: plan, endless=False)
         # Skipping whole batches lets the random operators run over them: a shorter list of images would not.
         return self._taught(batches.skip(skip) if skip else batches)
 
@@ -206,8 +200,9 @@ class Pipeline:
                 f"MindRecord {self.source.origin} in every epoch: set aug_repeats to 0, or "
                 "dataset_sink_mode to False"
             )
-        seed_operators(augmentation_seed(self.seed, first_epoch, self.rank))
-        return self._taught(self._batches(first_epoch, endless=True))
+        plans = self.planner.plans(first_epoch)
+        seed_operators(plans(0).operator_seed)
+        return self._taught(self._batches(plans, endless=True))
 
     def stages(self, num_epochs: int, first_epoch: int = 0) -> list[tuple[int, int]]:
         """The parts of a training that have the same operators throughout, so that one `run` serves each.
@@ -219,32 +214,7 @@ class Pipeline:
         Returns:
             First epoch of each part, and the epoch after its last.
         """
-        changes = [start for start, _ in self.later_transforms if first_epoch < start < num_epochs]
-        return (
-            list(itertools.pairwise([first_epoch, *changes, num_epochs])) if first_epoch < num_epochs else []
-        )
-
-    def _operators(self, epoch: int) -> Sequence[Any]:
-        later = [operators for start, operators in self.later_transforms if start <= epoch]
-        return later[-1] if later else self.transform
-
-    def _indices(self, epoch: int) -> Indices:
-        total = len(self.source)
-        if not self.is_training:
-            return shard_indices(total, num_samples=self.num_samples, **self._ranks)
-        return epoch_indices(
-            total,
-            seed=self.seed,
-            epoch=epoch,
-            shuffle=self.shuffle,
-            num_samples=self.num_samples,
-            aug_repeats=self.aug_repeats,
-            **self._ranks,
-        )
-
-    @property
-    def _ranks(self) -> dict[str, int]:
-        return {"rank": self.rank, "world_size": self.world_size}
+        return self.planner.stages(num_epochs, first_epoch)
 
     def _mixer(self) -> Mixup | None:
         if not self.is_training or not (self.mixup or self.cutmix):
@@ -257,28 +227,25 @@ class Pipeline:
             num_classes=self.num_classes or len(self.source.classes),
         )
 
-    def _batches(self, epoch: int, *, endless: bool) -> Any:
-        """The batches of an epoch; with `endless`, those of a further epoch at each further pass."""
-        workers = usable_workers(self.num_parallel_workers)
-        indices = self._indices(epoch)
-        later = (lambda number: self._indices(epoch + number)) if endless else None
-
-        def keys(number: int, count: int) -> Indices:
-            return epoch_keys(count, seed=self.seed, epoch=epoch + number, **self._ranks)
-
+    def _batches(self, plans: Plans, *, endless: bool) -> Any:
+        """The batches of the first plan; with `endless`, those of a further plan at each further pass."""
+        first, workers = plans(0), usable_workers(self.num_parallel_workers)
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
         source = self.source.dataset(
-            indices, later=later, num_parallel_workers=workers, on_bad_image=on_bad_image
+            first.indices,
+            later=(lambda number: plans(number).indices) if endless else None,
+            num_parallel_workers=workers,
+            on_bad_image=on_bad_image,
         )
+        operators = [self.transform, *(operators for _, operators in self.later_transforms)]
         batches = make_batches(
             source,
-            self._operators(epoch),
+            operators[first.stage],
             self.batch_size,
-            keys=keys,
+            plans=plans,
             drop_remainder=self.drop_remainder,
             workers=workers,
             mixup=self._mixer(),
-            mixes=lambda number: not 0 < self.mixup_off_epoch <= epoch + number,
             python_multiprocessing=self.python_multiprocessing,
         )
         return batches if self.steps_per_epoch == self._full_steps else batches.take(self.steps_per_epoch)

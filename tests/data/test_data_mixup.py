@@ -208,7 +208,9 @@ def test_mixing_ends_at_its_epoch_and_labels_stay_probabilities():
 
 
 def test_an_end_of_mixing_before_the_start_is_explained():
-    with pytest.raises(UserError, match="mixup_off_epoch=-1 is no epoch: give 0 for never, or more"):
+    with pytest.raises(
+        UserError, match="mixup_off_epoch=-1 must not be negative: give an epoch, or 0 for never"
+    ):
         pipeline(mixup_off_epoch=-1)
 
 

@@ -71,9 +71,9 @@ def test_each_copy_is_cropped_and_flipped_by_itself(workers):
 
 
 def test_repeats_need_a_shuffled_order():
-    with pytest.raises(UserError, match="aug_repeats=2 without shuffle would train on the same part"):
+    with pytest.raises(UserError, match="aug_repeats=2 without shuffle would train on the same images"):
         pipeline(aug_repeats=2, shuffle=False)
-    with pytest.raises(UserError, match="aug_repeats=0 is no number of copies: give 1 or more"):
+    with pytest.raises(UserError, match="aug_repeats=0 must be a positive integer"):
         pipeline(aug_repeats=0)
 
 
@@ -140,7 +140,9 @@ def test_a_training_can_go_stage_by_stage():
     assert data.stages(5, first_epoch=2) == [(2, 5)]
     assert data.stages(4, first_epoch=4) == []
     assert pipeline().stages(9, first_epoch=1) == [(1, 9)]
-    with pytest.raises(UserError, match=r"later_transforms start at epochs \[4, 2\]: give epochs above 0"):
+    with pytest.raises(
+        UserError, match=r"later_transforms start at epochs \[4, 2\]: give increasing epochs above 0"
+    ):
         pipeline(later_transforms=[(4, TO_NETWORK), (2, TO_NETWORK)])
 
 
