@@ -109,7 +109,7 @@ class EpochPlanner:
 
     def plan(self, epoch: int) -> EpochPlan:
         """The plan of an epoch, from 0."""
-        indices = self._indices(epoch)
+        indices = self.indices(epoch)
         return EpochPlan(
             epoch=epoch,
             indices=indices,
@@ -143,7 +143,8 @@ class EpochPlanner:
         changes = [start for start in self.stage_starts if first_epoch < start < num_epochs]
         return list(itertools.pairwise([first_epoch, *changes, num_epochs]))
 
-    def _indices(self, epoch: int) -> Indices:
+    def indices(self, epoch: int) -> Indices:
+        """Images of an epoch in their order."""
         if not self.is_training:
             return shard_indices(
                 self.total, rank=self.rank, world_size=self.world_size, num_samples=self.num_samples

@@ -19,7 +19,7 @@ from mindcv.config.sections.network import (
 )
 from mindcv.config.sections.output import CheckpointConfig
 from mindcv.config.sections.training import OptimizerConfig, ScheduleConfig
-from mindcv.data import Pipeline, catalogue, create_transforms, transforms
+from mindcv.data import Pipeline, catalogue, create_transforms, evaluation_transforms
 from mindcv.engine import CheckpointManager
 from mindcv.loss import create_loss
 from mindcv.models import MnasNet, create_model, freeze
@@ -92,7 +92,7 @@ def test_a_teacher_is_created_by_keywords_too():
     ("choices", "accepted"),
     [
         (Dataset, catalogue.DATASETS),
-        (Interpolation, transforms.INTERPOLATIONS),
+        (Interpolation, evaluation_transforms.INTERPOLATIONS),
         (AmpLevel, precision.AMP_LEVELS),
         (HalfPrecision, precision.TYPES),
     ],

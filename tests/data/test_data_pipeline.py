@@ -40,7 +40,7 @@ def pipeline(folder, *, is_training=False, split=None, **options):
     options = {"batch_size": 4, "num_parallel_workers": 2, **options}
     return Pipeline(
         source=create_source("imagenet", folder, split or ("train" if is_training else "val")),
-        transform=create_transforms("imagenet", SIZE, is_training, crop_pct=1.0),
+        transform=create_transforms("imagenet", SIZE, is_training, crop_pct=1.0, normalize=False),
         is_training=is_training,
         **options,
     )
@@ -142,8 +142,8 @@ def test_an_evaluation_in_the_midst_of_an_epoch_does_not_change_it(folder):
 def test_another_process_gets_the_same_epoch(folder):
     script = (
         "import hashlib, sys; from mindcv.data import *; root = sys.argv[1]\n"
-        f"p = Pipeline(source=create_source('', root), transform=create_transforms('', {SIZE}, True),"
-        " batch_size=4, is_training=True, seed=5, num_parallel_workers=2)\n"
+        f"p = Pipeline(source=create_source('', root), transform=create_transforms('', {SIZE}, True,"
+        " normalize=False), batch_size=4, is_training=True, seed=5, num_parallel_workers=2)\n"
         "print(hashlib.sha256(b''.join(i.tobytes() for i, _ in"
         " p.epoch(7).create_tuple_iterator(num_epochs=1, output_numpy=True))).hexdigest())"
     )
@@ -254,7 +254,11 @@ def test_an_unshuffled_dataset_is_sharded_without_loss(folder, size):
         assert dataset.get_dataset_size() == len(range(shard, COUNT, size))
         seen.append(
             identities(
-                collect(create_loader(dataset, 4, transform=create_transforms("", SIZE, crop_pct=1.0)))[0]
+                collect(
+                    create_loader(
+                        dataset, 4, transform=create_transforms("", SIZE, crop_pct=1.0, normalize=False)
+                    )
+                )[0]
             )
         )
     assert seen == [list(range(shard, COUNT, size)) for shard in range(size)]

@@ -60,7 +60,7 @@ def test_each_copy_is_cropped_and_flipped_by_itself(workers):
     source = ArraySource("memory", "a", np.zeros(24, np.int32), np.stack([place] * 24))
     data = Pipeline(
         source=source,
-        transform=create_transforms("cifar10", 64, True, crop_padding=20),
+        transform=create_transforms("cifar10", 64, True, crop_padding=20, normalize=False),
         batch_size=24,
         is_training=True,
         aug_repeats=4,
