@@ -15,6 +15,7 @@ from PIL import Image
 from mindcv.data.augment import ColorJitter, RandomErasing, RandomResizedCrop, create_policy
 from mindcv.data.catalogue import DatasetInfo, channel_statistics, check_channels, find_dataset
 from mindcv.data.evaluation_transforms import (
+    Interpolation,
     crop_fraction,
     evaluation_crop,
     find_interpolation,
@@ -102,55 +103,55 @@ def create_transforms(
     size = (image_resize, image_resize) if isinstance(image_resize, int) else tuple(image_resize)
     crop_pct = crop_fraction(info, crop_pct, min(size))
     erasing = {"scale": re_scale, "ratio": re_ratio, "value": re_value, "max_attempts": re_max_attempts}
-    augmentation = create_augmentation(
-        *_colour_statistics(dataset_name, mean, std),
-        min(size),
-        auto_augment,
-        color_jitter,
-        re_prob,
-        **erasing,
-    )
-    if not is_training:
-        augmentation = None
-
-    # Pillow's interpolation is for three channels only, and so are policies.
-    colourful = info.encoded or info.channels == 3 or in_channels == 3
-    antialiased = inter is Inter.PILCUBIC or isinstance(inter, Image.Resampling)
-    coloured = colourful or antialiased or augmentation is not None
-    crop: list[Any] = []
-    if not is_training:
-        operators = _opened(info, coloured) + evaluation_crop(
-            size, crop_pct, inter, keep_aspect=not info.small
-        )
-    else:
-        flips = _flips(info.hflip if hflip is None else hflip, vflip)
-        if info.small:
-            padding = min(size) // info.shift if crop_padding is None else crop_padding
-            shift = [vision.RandomCrop(size, padding=padding)] if padding else []
-            operators = _opened(info, coloured) + resize_to(size, inter) + shift + flips
-        elif isinstance(inter, Inter):
-            operators = [vision.RandomCropDecodeResize(size, scale, ratio, inter), *flips]
-        else:
-            operators = [vision.Decode(), *flips]
-            crop = [RandomResizedCrop(size, scale, ratio, inter)]
+    colours = _colour_statistics(dataset_name, mean, std)
+    python = create_augmentation(*colours, min(size), auto_augment, color_jitter, re_prob, **erasing)
+    coloured = _is_coloured(info, in_channels, inter, augmented=is_training and python is not None)
     final = _channels_first(coloured, in_channels)
     if normalize:
         final = _normalized(final, *_given_statistics(dataset_name, in_channels, mean, std))
-    if not (is_training and separate):
-        return operators + _in_one(crop, augmentation) + final
-    return _in_three(operators, crop, augmentation, final)
+    if not is_training:
+        crop = evaluation_crop(size, crop_pct, inter, keep_aspect=not info.small)
+        return _opened(info, coloured) + crop + final
+    flips = _flips(info.hflip if hflip is None else hflip, vflip)
+    first, crop = _photograph_crop(size, scale, ratio, inter)
+    if info.small:
+        padding = min(size) // info.shift if crop_padding is None else crop_padding
+        first, crop = _opened(info, coloured) + resize_to(size, inter) + _shift(size, padding), []
+    return (_in_three if separate else _in_one)(first + flips, crop, python, final)
 
 
-def _in_one(crop: list[Any], augmentation: Augmentation | None) -> Operators:
-    """A crop in Python and the augmentation, which get one key between them, as one operator."""
-    if augmentation is None:
-        return [Augmentation(crop)] if crop else []
-    return [Augmentation([*crop, *augmentation.pictures], augmentation.pixels)]
+def _is_coloured(info: DatasetInfo, in_channels: int, inter: Interpolation, *, augmented: bool) -> bool:
+    """Whether images have three channels on their way: Pillow's interpolation and policies need them."""
+    antialiased = inter is Inter.PILCUBIC or isinstance(inter, Image.Resampling)
+    return info.encoded or info.channels == 3 or in_channels == 3 or antialiased or augmented
+
+
+def _photograph_crop(
+    size: tuple[int, ...], scale: tuple[float, float], ratio: tuple[float, float], inter: Interpolation
+) -> tuple[Operators, list[Any]]:
+    """A random resized crop: MindSpore's operators, and Python's function of an image where it lacks one."""
+    if isinstance(inter, Inter):
+        return [vision.RandomCropDecodeResize(size, scale, ratio, inter)], []
+    return [vision.Decode()], [RandomResizedCrop((size[0], size[1]), scale, ratio, inter)]
+
+
+def _shift(size: tuple[int, ...], padding: int) -> Operators:
+    return [vision.RandomCrop(size, padding=padding)] if padding else []
+
+
+def _in_one(
+    operators: Operators, crop: list[Any], augmentation: Augmentation | None, final: Operators
+) -> Operators:
+    """One list, in which a crop in Python and the augmentation are one operator: they get one key."""
+    pictures, pixels = (augmentation.pictures, augmentation.pixels) if augmentation else ((), ())
+    python = [Augmentation([*crop, *pictures], pixels)] if crop or augmentation else []
+    return operators + python + final
 
 
 def _in_three(
     operators: Operators, crop: list[Any], augmentation: Augmentation | None, final: Operators
 ) -> tuple[Operators, Operators, Operators]:
+    """The crop, the policy and jitter, and the rest: see `create_transforms`."""
     pictures, pixels = (augmentation.pictures, augmentation.pixels) if augmentation else ((), ())
     cropping = [Augmentation(crop, purpose=CROPS)] if crop else []
     changing = [Augmentation(pictures)] if pictures else []

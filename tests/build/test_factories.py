@@ -35,7 +35,10 @@ FORWARDED: list[tuple[Any, tuple[type, ...], set[str]]] = [
     (
         create_transforms,
         (AugmentConfig, PolicyConfig),
-        {"dataset_name", "image_resize", "is_training", "in_channels"},
+        {
+            *("dataset_name", "image_resize", "is_training", "separate", "in_channels"),
+            *("mean", "std", "normalize"),
+        },
     ),
     (
         Pipeline,

@@ -81,8 +81,8 @@ def test_a_crop_fraction_above_one_puts_a_black_border_around_small_images_too(n
 
 
 def test_an_evaluation_is_described_as_it_is_done():
-    assert describe_evaluation("imagenet", 224, "pilbilinear", 1.12) == {
-        "resize": 200,
+    assert describe_evaluation("imagenet", 224, "pilbilinear", 2.0) == {
+        "resize": 112,
         "side": "shorter",
         "interpolation": "pilbilinear",
         "crop": 224,

@@ -55,7 +55,7 @@ MINDCV_STD = dict.fromkeys(ALIASES, 0.5)  # what MindCV's names mean without mst
 
 
 class Policy(Protocol):
-    """What augments an image: a function of the image and a random generator, and of nothing else."""
+    """An augmentation: a function of the image and a random generator, and of nothing else."""
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """An augmented image of the same size and mode; `image` stays as it is."""
@@ -136,7 +136,7 @@ class TrivialAugment:
 
 
 def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -> Policy:
-    """The policy of a name in timm's syntax: a head, then options after dashes in any order.
+    """Return the policy of a name in timm's syntax: a head, then options after dashes in any order.
 
     ``rand`` or ``randaug``: RandAugment. m: magnitude, 0 to 10 (10). n: operations for an image (2).
     p: probability of each (0.5). mstd: standard deviation of normal noise on the magnitude (0; 0.5 with
@@ -162,7 +162,7 @@ def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -
         A function of an RGB or L image and a generator. It can be pickled.
 
     Raises:
-        UserError: If the name has an unknown or impossible part.
+        UserError: If the name or one of its options is unknown or out of range.
     """
     head, tokens = split_name(name, [*OPTIONS, *ALIASES])
     kind = ALIASES.get(head, head)

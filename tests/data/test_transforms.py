@@ -279,7 +279,7 @@ def test_flips_are_independent_of_each_other_and_of_the_shift():
 def test_impossible_options_are_explained():
     for options, message in (
         ({"interpolation": "bilinaer"}, "interpolation='bilinaer' is unknown.*; did you mean 'bilinear'?"),
-        ({"in_channels": 4}, "in_channels=4 is impossible: images have 3 channels, or 1 for grey"),
+        ({"in_channels": 4}, "in_channels=4 is not supported: give 3 for colour or 1 for grey"),
         ({"crop_pct": 0.0}, "crop_pct=0.0 is out of range: give a fraction above 0, of which 1 keeps all"),
         ({"mean": (1.0, 2.0)}, r"mean=\(1.0, 2.0\) has 2 numbers: give 3, one for each channel"),
         ({"dataset_name": "imagnet"}, "dataset='imagnet' is unknown.*; did you mean 'imagenet'?"),

@@ -167,7 +167,9 @@ def test_repeated_images_in_one_dataset_for_all_epochs_are_refused(records):
         aug_repeats=3,
     )
     assert data.epoch(0).get_dataset_size() == data.steps_per_epoch == 6
-    with pytest.raises(UserError, match="aug_repeats=3 with dataset_sink_mode would train on the same part"):
+    with pytest.raises(
+        UserError, match="aug_repeats=3 with dataset_sink_mode would train on the same images"
+    ):
         data.run()
 
 

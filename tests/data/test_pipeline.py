@@ -195,7 +195,7 @@ def test_num_samples_of_an_evaluation_are_the_first(folder):
             "batch_size=14 on each of 2 ranks: lower",
         ),
         ({"world_size": 27}, "26 images of .* on each of 27 ranks"),
-        ({"batch_size": 0}, "batch_size=0 is no batch: give 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 must be a positive integer"),
         ({"num_samples": 3, "drop_remainder": True}, "3 images of .* do not fill one batch of batch_size=4"),
         ({"num_classes": 1}, "num_classes=1 is too small: .*train has the label 1, so give 2 or more"),
     ],

@@ -30,15 +30,15 @@ def test_a_crop_is_torchvisions_resized_crop_of_the_box(size):
 
 def test_boxes_keep_area_and_aspect_within_bounds_and_reach_everywhere():
     crop, rng = RandomResizedCrop((8, 8), (0.2, 0.5), (0.5, 2.0), BILINEAR), np.random.default_rng(0)
-    boxes = np.array([crop._box(200, 300, rng) for _ in range(2000)])
+    boxes = np.array([crop._box(300, 300, rng) for _ in range(2000)])
     left, top, right, bottom = boxes.T
-    area, ratio = (right - left) * (bottom - top) / 60000, (right - left) / (bottom - top)
+    area, ratio = (right - left) * (bottom - top) / 90000, (right - left) / (bottom - top)
     assert area.min() > 0.195
     assert area.max() < 0.505
     assert ratio.min() > 0.49
     assert ratio.max() < 2.04
     assert np.abs(np.histogram(np.log(ratio), 4, (-np.log(2), np.log(2)))[0] - 500).max() < 100
-    assert (left.min(), top.min(), right.max(), bottom.max()) == (0, 0, 200, 300)
+    assert (left.min(), top.min(), right.max(), bottom.max()) == (0, 0, 300, 300)
 
 
 @pytest.mark.parametrize(

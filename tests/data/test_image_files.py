@@ -157,10 +157,10 @@ def test_files_that_are_no_images_say_why_and_the_others_are_read(tmp_path, capf
         ("2 header.jpg", "is cut short"),
         ("3 pixels.jpg", "is cut short"),
         ("4 cut.png", "is cut short"),
-        ("5 text.bmp", "is no image that MindSpore decodes"),
+        ("5 text.bmp", "is not in an image format that MindSpore decodes"),
         ("6 empty.png", "is empty"),
-        ("7 film.jpg", "is no image that MindSpore decodes"),
-        ("8 web.png", "is no image that MindSpore decodes"),
+        ("7 film.jpg", "is not in an image format that MindSpore decodes"),
+        ("8 web.png", "is not in an image format that MindSpore decodes"),
         ("9 dangling.png", "has vanished"),
     )
     expected = [f"{tmp_path}/{name} {fault}: remove or replace it" for name, fault in faults]

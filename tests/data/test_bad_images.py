@@ -161,7 +161,7 @@ def test_a_training_counts_bad_images_in_each_epoch_and_names_each_once(root, mo
         assert data.bad_images() == line.format("1 image", tail)
     spoil(root, numbers=[4])
     collect(data.epoch(3))
-    expected = ". a ü/image 04.jpg is no image that MindSpore decodes"
+    expected = ". a ü/image 04.jpg is not in an image format that MindSpore decodes"
     assert data.bad_images() == line.format("2 images", expected)
 
 
