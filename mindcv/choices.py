@@ -45,7 +45,7 @@ StatisticsExchange = Literal["reduce", "broadcast", "none"]
 Dataset = Literal[
     "imagenet", "image_folder", "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "mindrecord"
 ]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "pilcubic"]
+Interpolation = Literal["nearest", "bilinear", "linear", "bicubic", "area", "pilcubic", "pilbilinear"]
 BadImagePolicy = Literal["fail", "skip", "replace"]
 
 # The network and its loss.

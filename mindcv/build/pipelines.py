@@ -65,7 +65,7 @@ def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
     )
 
 
-def build_evaluation_transforms(config: Config) -> list[Any]:
+def build_evaluation_transforms(config: Config) -> Sequence[Any]:
     """Return the operators that turn an image into the network's input, without randomness."""
     return _transforms(config, evaluation_size(config), is_training=False)
 
@@ -101,7 +101,7 @@ def _source(config: Config, split: str) -> Source:
     return create_source(data.name, data.root, split, splits=(data.train_split, data.val_split))
 
 
-def _stages(config: Config) -> list[tuple[int, list[Any]]]:
+def _stages(config: Config) -> list[tuple[int, Sequence[Any]]]:
     """The operators on the training images, each with the epoch from which they are used."""
     image = config.image
     sizes, epochs = image.progressive_sizes, image.progressive_epochs
@@ -109,12 +109,15 @@ def _stages(config: Config) -> list[tuple[int, list[Any]]]:
     return [(epoch, _transforms(config, size, is_training=True)) for epoch, size in stages]
 
 
-def _transforms(config: Config, image_resize: int, *, is_training: bool) -> list[Any]:
+def _transforms(config: Config, image_resize: int, *, is_training: bool) -> Sequence[Any]:
     return create_transforms(
         config.dataset.name,
         image_resize=image_resize,
         is_training=is_training,
         in_channels=config.model.in_channels,
+        mean=config.image.mean,
+        std=config.image.std,
+        normalize=False,  # the device does
         **vars(config.augment),
         **vars(config.policy),
     )

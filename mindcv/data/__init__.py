@@ -2,6 +2,8 @@
 
 from mindcv.data.catalogue import channel_statistics
 from mindcv.data.datasets import create_dataset, create_source
+from mindcv.data.epoch_plan import EpochPlan, EpochPlanner
+from mindcv.data.evaluation_transforms import describe_evaluation
 from mindcv.data.image_files import ImageFile, ImageFiles, list_images
 from mindcv.data.imagenet_classes import imagenet_classes, readable_classes
 from mindcv.data.loader import create_loader
@@ -13,10 +15,12 @@ from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.seeded_augmentation import Augmentation
 from mindcv.data.sources.image_folder import class_index
 from mindcv.data.sources.source import Source
-from mindcv.data.transforms import create_transforms, describe_evaluation
+from mindcv.data.transforms import create_transforms
 
 __all__ = [
     "Augmentation",
+    "EpochPlan",
+    "EpochPlanner",
     "ImageFile",
     "ImageFiles",
     "Mixup",

@@ -1,4 +1,4 @@
-"""What is kept and told about images that cannot be read."""
+"""Record of images that cannot be read, and the report on them."""
 
 from threading import Lock
 
@@ -33,7 +33,7 @@ class BadImages:
             self._faults[name] = fault
 
     def report(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
-        """What was bad since the last report, in one line, which names a file only once in a run.
+        """Report the bad images since the last report, in one line that names each file once per run.
 
         Args:
             outcome: What became of such images: replaced, for example.

@@ -11,7 +11,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, which MindSpore and Pillow turn co
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """What is known about a dataset before it is opened.
+    """Properties of a dataset that are known before it is opened.
 
     Args:
         name: Canonical name.
@@ -128,7 +128,7 @@ def check_channels(in_channels: int) -> None:
         UserError: If it is neither 3 nor 1.
     """
     if in_channels not in (1, 3):
-        raise UserError(f"in_channels={in_channels} is impossible: images have 3 channels, or 1 for grey")
+        raise UserError(f"in_channels={in_channels} is not supported: give 3 for colour or 1 for grey")
 
 
 def _in_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

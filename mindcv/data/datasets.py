@@ -7,12 +7,13 @@ from typing import Any
 import mindspore.dataset as ds
 
 from mindcv.data.catalogue import find_dataset
-from mindcv.data.sampling import count_samples, epoch_indices, shard_indices
+from mindcv.data.epoch_plan import EpochPlanner
+from mindcv.data.sampling import count_samples
 from mindcv.data.sources.cifar_mnist import read_cifar10, read_cifar100, read_fashion_mnist, read_mnist
 from mindcv.data.sources.digits import write_digits
 from mindcv.data.sources.image_folder import FolderSource, class_index
 from mindcv.data.sources.mindrecord import MindRecordSource
-from mindcv.data.sources.source import Indices, Source
+from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -32,7 +33,7 @@ def create_source(
         name: imagenet or image_folder (also ``""``), digits, cifar10, cifar100, mnist, fashion_mnist or
             mindrecord. digits is written to `root` if it is not there.
         root: Folder of the dataset.
-        split: Part of the dataset: the name of a folder or file, or train or val.
+        split: Split of the dataset: the name of a folder or file, or train or val.
         splits: The splits that must agree in their classes, training first, where they are folders: see
             `class_index`.
 
@@ -71,50 +72,72 @@ def create_dataset(
     num_shards: int | None = None,
     shard_id: int | None = None,
     num_parallel_workers: int | None = None,
+    download: bool = False,
+    num_aug_repeats: int = 0,
 ) -> Any:
-    """Open a dataset as a MindSpore dataset, with the keywords that MindCV has.
+    """Open a dataset as a MindSpore dataset, with MindCV's keywords.
 
     Args:
         name: Name as in `create_source`.
         root: Folder of the dataset.
-        split: Part of the dataset.
-        shuffle: Draw the samples in a new order at each pass, by the seed of `mindspore.dataset.config`.
-            Then shards have equally many samples, some of them twice if they do not divide. Otherwise every
-            sample is in exactly one shard.
+        split: Split of the dataset.
+        shuffle: Draw the samples in a new order at each pass, by the seed of `mindspore.dataset.config`. All
+            shards then have equally many samples, a few of which occur in two shards if the number of samples
+            is not divisible. Otherwise every sample is in exactly one shard.
         num_samples: Use only this many samples, over all shards.
         num_shards: Number of shards.
-        shard_id: Which of them.
+        shard_id: Number of the shard, from 0.
         num_parallel_workers: Threads; by default, and at most, the machine's cores.
+        download: Accepted if the files are in `root` already: nothing is downloaded.
+        num_aug_repeats: Repeated augmentation: the number of times that each sample of a pass occurs. 0 and 1
+            switch it off. A pass does not become longer, see `epoch_indices`.
 
     Returns:
         MindSpore dataset with the columns image (uint8: the bytes of a file, or pixels ``[H, W, C]``) and
         label (int32); its `num_classes()` is the dataset's.
 
     Raises:
-        UserError: If the dataset cannot be opened, or a shard would have no samples.
+        UserError: If the dataset cannot be opened, a shard would have no samples, samples cannot be repeated,
+            or there is something to download.
     """
     if (num_shards is None) != (shard_id is None):
         raise UserError(f"num_shards={num_shards} and shard_id={shard_id} go together: give both or neither")
     rank, size = shard_id or 0, num_shards or 1
-    source = create_source(name, root, split)
+    source = _open_source(name, root, split, download=download)
+    if num_aug_repeats > 1 and not isinstance(source, StreamSource):
+        raise UserError(
+            f"num_aug_repeats={num_aug_repeats} needs samples in an order that Python draws, and MindSpore "
+            f"draws that of {source.origin} itself: set num_aug_repeats to 0"
+        )
     if not 0 <= rank < size <= count_samples(len(source), num_samples):
         raise UserError(
             f"shard_id={rank} of num_shards={size} has none of the "
             f"{count_samples(len(source), num_samples)} samples in {source.origin}: use fewer shards"
         )
-    workers = usable_workers(num_parallel_workers)
-    if shuffle:
-        seed = ds.config.get_seed()
-
-        def order(epoch: int) -> Indices:
-            return epoch_indices(
-                len(source), seed=seed, epoch=epoch, rank=rank, world_size=size, num_samples=num_samples
-            )
-
-        dataset = source.dataset(order(0), later=order, num_parallel_workers=workers)
-    else:
-        indices = shard_indices(len(source), rank=rank, world_size=size, num_samples=num_samples)
-        dataset = source.dataset(indices, num_parallel_workers=workers)
+    planner = EpochPlanner(
+        total=len(source),
+        seed=ds.config.get_seed(),
+        rank=rank,
+        world_size=size,
+        is_training=shuffle,
+        shuffle=shuffle,
+        num_samples=num_samples,
+        aug_repeats=num_aug_repeats or 1,
+    )
+    dataset = source.dataset(
+        planner.indices(0),
+        later=planner.indices if shuffle else None,
+        num_parallel_workers=usable_workers(num_parallel_workers),
+    )
     # MindSpore knows the classes of its own datasets only; notebooks written for MindCV ask for them.
     dataset.num_classes = lambda: len(source.classes)
     return dataset
+
+
+def _open_source(name: str, root: str | Path | None, split: str, *, download: bool) -> Source:
+    try:
+        return create_source(name, root, split)
+    except UserError as error:
+        if not download:
+            raise
+        raise UserError(f"download=True: datasets are not downloaded here. {error}") from None

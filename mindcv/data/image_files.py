@@ -1,4 +1,4 @@
-"""Image files without labels: found by name, read and transformed in their order."""
+"""Image files without labels: found by name, read and transformed in order."""
 
 import glob
 import os
@@ -25,18 +25,18 @@ __all__ = ["ImageFile", "ImageFiles", "list_images"]
 
 READS_AHEAD = 64  # images of 224 pixels: 10 MB
 
-# What MindSpore's decoder writes into the working directory when it fails.
+# Files that MindSpore's decoder writes into the working directory when it fails.
 DUMPS = ("abnormal_image.*", "unsupported_image.*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """A file that was to be an image.
+    """A file that was given as an image.
 
     Args:
-        path: As the user named it or found it.
+        path: Its path, as the user gave it.
         pixels: The image, uint8 of shape ``[C, H, W]``; None where the file cannot be read.
-        problem: Why it cannot.
+        problem: The reason why it cannot be read.
     """
 
     path: str
@@ -50,7 +50,8 @@ def list_images(names: Sequence[str | Path]) -> list[str]:
     Args:
         names: Files, taken whatever their extension; folders, of which all images are taken, those of
             folders within included, but nothing that is hidden; and patterns such as ``photos/*.jpg`` or
-            ``photos/**/*.png``, where ``**`` stands for any folders. What exists is no pattern.
+            ``photos/**/*.png``, where ``**`` stands for any folders. A name that
+            exists is never taken as a pattern.
 
     Returns:
         The files in the order of the names, those of a folder or a pattern sorted; each file once.
@@ -101,8 +102,9 @@ class ImageFiles:
 
     Args:
         names: Files, folders and patterns, see `list_images`.
-        operators: What makes the network's input of a sample, as from ``create_transforms(dataset_name)``.
-        dataset_name: Dataset that the operators are for. Where its samples are no image files but pixels,
+        operators: Operators that turn a sample into the network's input, as from
+            ``create_transforms(dataset_name)``.
+        dataset_name: Dataset that the operators are for. If its samples are pixels instead of image files,
             such as those of MNIST, the files are decoded to such pixels.
         num_parallel_workers: Threads; by default, and at most, the machine's cores.
 
@@ -156,7 +158,7 @@ class ImageFiles:
 
 
 def _opened(dataset_name: str) -> list[Any]:
-    """What makes a sample of a dataset of an image file."""
+    """Return the operators that turn an image file into a sample of a dataset."""
     info = find_dataset(dataset_name)
     if info.encoded:
         return []

@@ -1,4 +1,4 @@
-"""A look at a JPEG's markers before MindSpore decodes it."""
+"""Checks of a JPEG's markers before MindSpore decodes it."""
 
 import re
 from functools import lru_cache
@@ -18,7 +18,7 @@ NOT_DECODED = (0xC3, *range(0xC5, 0xD0), START)  # lossless, hierarchical, arith
 
 
 def jpeg_fault(data: bytes) -> str | None:
-    """What is wrong with a JPEG, as far as its markers tell; None if nothing is.
+    """Return what is wrong with a JPEG, as far as its markers tell; None if nothing is.
 
     MindSpore 2.10 does not survive what is found here. Where the file ends in the compressed pixels, it may
     raise or read beyond the file and return an image whose rest is grey. Where the header is cut, or its
@@ -45,7 +45,7 @@ class _Markers:
         self.scans = 0
 
     def read(self, data: bytes) -> str | None:
-        """The fault of a whole file, see `jpeg_fault`.
+        """Return the fault of a file, see `jpeg_fault`.
 
         Raises:
             ValueError: If a table makes no sense; so does a KeyError or an IndexError.

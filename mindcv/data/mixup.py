@@ -1,4 +1,4 @@
-"""Mixup and CutMix: batches in which every image is part one image and part another."""
+"""Mixup and CutMix: batches whose images are mixtures of two."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["Mixup"]
 
 
 class Mixup:
-    """Mixes a batch with itself in reverse order, by one proportion for the whole batch.
+    """Mixes a batch with itself in reverse order, by one proportion per batch.
 
     Mixup (arXiv 1710.09412) adds two images up, lambda of one and 1 - lambda of the other. CutMix (arXiv
     1905.04899) puts a box of the other in, 1 - lambda of the area. Lambda is drawn from Beta(alpha, alpha).
@@ -20,14 +20,14 @@ class Mixup:
     one of an odd number meets itself.
 
     Args:
-        mixup_alpha: Alpha of mixup; 0 does without it.
-        cutmix_alpha: Alpha of CutMix; 0 does without it.
+        mixup_alpha: Alpha of mixup; 0 switches it off.
+        cutmix_alpha: Alpha of CutMix; 0 switches it off.
         prob: Probability that a batch is mixed at all.
         switch_prob: Probability that a mixed batch is cut rather than added up, where both are on.
         num_classes: Outputs of the network.
 
     Raises:
-        UserError: If a number is impossible.
+        UserError: If a number is out of range.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Mixup:
         for name, alpha in (("mixup", mixup_alpha), ("cutmix", cutmix_alpha)):
             if not 0 <= alpha < math.inf:
                 raise UserError(
-                    f"{name}={alpha} is impossible: give 0 for none, or the alpha of Beta, above 0"
+                    f"{name}={alpha} is out of range: give 0 to switch it off, or the alpha of Beta, above 0"
                 )
         for name, value in (("cutmix_prob", prob), ("mixup_switch_prob", switch_prob)):
             if not 0 <= value <= 1:
-                raise UserError(f"{name}={value} is no probability: give a number from 0 to 1")
+                raise UserError(f"{name}={value} must be a probability, from 0 to 1")
         self.mixup_alpha = mixup_alpha
         self.cutmix_alpha = cutmix_alpha
         self.prob = prob
@@ -54,23 +54,24 @@ class Mixup:
         self.num_classes = num_classes
 
     def __call__(
-        self, images: NDArray[np.uint8], labels: NDArray[Any], rng: np.random.Generator, mixed: bool = True
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        self, images: NDArray[Any], labels: NDArray[Any], rng: np.random.Generator, mixed: bool = True
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Mix a batch.
 
         Args:
-            images: Pixels of shape ``[N, C, H, W]``.
-            labels: Labels of shape ``[N]``.
-            rng: What is drawn.
+            images: Images of shape ``[N, C, H, W]``: uint8 pixels, or floating-point numbers.
+            labels: Labels of shape ``[N]``, or probabilities of shape ``[N, num_classes]``.
+            rng: Random number generator.
             mixed: Whether the batch may be mixed; if not, its labels become probabilities all the same.
 
         Returns:
-            Images, rounded, and the probability of each class, of shape ``[N, num_classes]``.
+            Images of the same type, pixels rounded, and the probability of each class, of shape
+            ``[N, num_classes]``.
 
         Raises:
-            UserError: If a label is no class.
+            UserError: If a label is out of range.
         """
-        certain = self._one_hot(labels)
+        certain = self._probabilities(labels)
         if not mixed or not self.mixup_alpha + self.cutmix_alpha or rng.random() >= self.prob:
             return images, certain
         if self._cuts(rng):
@@ -85,7 +86,14 @@ class Mixup:
             return rng.random() < self.switch_prob
         return self.cutmix_alpha > 0
 
-    def _one_hot(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+    def _probabilities(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        if labels.ndim == 2:
+            if labels.shape[1] != self.num_classes:
+                raise UserError(
+                    f"num_classes={self.num_classes} does not fit labels of {labels.shape[1]} classes: give "
+                    f"num_classes={labels.shape[1]}"
+                )
+            return labels.astype(np.float32)
         if labels.min() < 0 or labels.max() >= self.num_classes:
             wrong = labels.min() if labels.min() < 0 else labels.max()
             raise UserError(f"num_classes={self.num_classes} has no label {wrong}: raise num_classes")
@@ -94,18 +102,20 @@ class Mixup:
         return certain
 
 
-def _blend(images: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+def _blend(images: NDArray[Any], share: float) -> NDArray[Any]:
     mixture = np.empty_like(images)
     one, other = np.float32(share), np.float32(1 - share)
     for image, partner, out in zip(images, images[::-1], mixture, strict=True):  # in the processor's cache
-        np.rint(one * image + other * partner, out=out, casting="unsafe")
+        blend = one * image + other * partner
+        if images.dtype == np.uint8:
+            np.rint(blend, out=out, casting="unsafe")
+        else:
+            out[...] = blend
     return mixture
 
 
-def _cut(
-    images: NDArray[np.uint8], share: float, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], float]:
-    """Images with a box of their partners, and the part of the area that is left: the box may be clipped."""
+def _cut(images: NDArray[Any], share: float, rng: np.random.Generator) -> tuple[NDArray[Any], float]:
+    """Images with a box of their partners, and the fraction of the area outside: boxes may be clipped."""
     height, width = images.shape[-2:]
     rows = _side(height, share, rng)
     columns = _side(width, share, rng)

@@ -1,4 +1,4 @@
-"""A teacher from an ONNX file: its logits come with the batch."""
+"""A teacher in an ONNX file, whose logits become a column of the batch."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,6 +1,5 @@
 """A dataset's epochs as MindSpore pipelines, each a function of the seed, the epoch and the rank alone."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,17 +7,11 @@ from typing import Any
 import numpy as np
 
 from mindcv.choices import BadImagePolicy
+from mindcv.data.epoch_plan import EpochPlanner, Plans
 from mindcv.data.loader import make_batches, seed_operators
 from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import with_teacher
-from mindcv.data.sampling import (
-    augmentation_seed,
-    count_samples,
-    epoch_indices,
-    epoch_keys,
-    shard_indices,
-)
-from mindcv.data.sources.source import Indices, Source, StreamSource
+from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 
@@ -29,8 +22,8 @@ __all__ = ["Pipeline"]
 class Pipeline:
     """Batches of one rank, epoch by epoch.
 
-    In training every rank gets equally many batches. In evaluation the ranks share the images out, each
-    exactly once, so that one rank may get a batch more than another.
+    In training every rank gets equally many batches. In evaluation the images are divided among the ranks,
+    each exactly once, so that one rank may get a batch more than another.
 
     Args:
         source: Samples.
@@ -38,7 +31,7 @@ class Pipeline:
         later_transforms: Other operators from an epoch on, each with that epoch: see `progressive_stages`.
         batch_size: Images a batch.
         is_training: Train, instead of evaluate.
-        drop_remainder: Leave out the last batch of an epoch if it is not full.
+        drop_remainder: Drop the last batch of an epoch if it is not full.
         shuffle: Draw the training images in a new order each epoch. An evaluation keeps the dataset's.
         seed: Seed of the order and of the augmentation.
         rank: This process.
@@ -47,24 +40,24 @@ class Pipeline:
             same seed gives another augmentation.
         num_samples: Use only this many images, over all ranks.
         num_classes: Outputs of the network; every label must be below it. By default it is not checked.
-        aug_repeats: Times that each image of a training epoch comes: see `epoch_indices`.
-        mixup: Alpha of mixup in training; 0 does without it.
-        cutmix: Alpha of CutMix in training; 0 does without it. With either, labels are the probability of
+        aug_repeats: Number of times that each image of a training epoch occurs: see `epoch_indices`.
+        mixup: Alpha of mixup in training; 0 switches it off.
+        cutmix: Alpha of CutMix in training; 0 switches it off. With either, labels are the probability of
             each class, float32 ``[N, num_classes]``, of the source's classes if `num_classes` is not given.
         cutmix_prob: Probability that a batch is mixed, by whichever of the two.
         mixup_switch_prob: Probability that a mixed batch gets CutMix, where both are on.
-        mixup_off_epoch: Mix no batch from this epoch on, and leave the labels probabilities; 0 never ends.
-        accumulation: Batches that make one update. A training epoch is cut to a whole number of updates.
+        mixup_off_epoch: Mix no batch from this epoch on, and leave the labels probabilities; 0 never stops.
+        accumulation: Gradient accumulation steps. A training epoch is cut to a multiple of them.
         teacher: Takes the images of a batch and returns logits, which become a third column.
         python_multiprocessing: Run operators written in Python in processes instead of threads, which are
             held up by each other where there are many cores.
-        on_bad_image: What becomes of an image file that cannot be read. fail ends the epoch. In training the
-            next one of the epoch's order (skip) or of its class (replace) comes in its place, and all else
-            stays as it is; in evaluation either leaves it out, with the label -1.
+        on_bad_image: What to do with an image file that cannot be read. fail ends the epoch. In training,
+            skip replaces it by the next one of the epoch's order and replace by the next one of its class,
+            and nothing else changes; in evaluation either leaves it out, with the label -1.
 
     Raises:
         UserError: If there are too few images for one update on every rank, a label is too large, or another
-            number is impossible.
+            number is out of range.
     """
 
     source: Source
@@ -93,7 +86,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
-            raise UserError(f"batch_size={self.batch_size} is no batch: give 1 or more")
+            raise UserError(f"batch_size={self.batch_size} must be a positive integer")
         self._check_images()
         self._check_updates()
         self._mixer()
@@ -118,33 +111,33 @@ class Pipeline:
 
     def _check_updates(self) -> None:
         if self.accumulation < 1:
-            raise UserError(
-                f"gradient_accumulation_steps={self.accumulation} is no number of batches: give 1 or more"
-            )
+            raise UserError(f"gradient_accumulation_steps={self.accumulation} must be a positive integer")
         if self.is_training and self._full_steps < self.accumulation:
             raise UserError(
-                f"gradient_accumulation_steps={self.accumulation} batches make an update, and an epoch has "
-                f"only {self._full_steps}: lower it or batch_size"
-            )
-        if self.aug_repeats < 1:
-            raise UserError(f"aug_repeats={self.aug_repeats} is no number of copies: give 1 or more")
-        if self.aug_repeats > 1 and not self.shuffle:
-            raise UserError(
-                f"aug_repeats={self.aug_repeats} without shuffle would train on the same part of the images "
-                "in every epoch: set shuffle to True"
-            )
-        if self.mixup_off_epoch < 0:
-            raise UserError(f"mixup_off_epoch={self.mixup_off_epoch} is no epoch: give 0 for never, or more")
-        starts = [0, *(start for start, _ in self.later_transforms)]
-        if any(start >= following for start, following in itertools.pairwise(starts)):
-            raise UserError(
-                f"later_transforms start at epochs {starts[1:]}: give epochs above 0 that increase"
+                f"gradient_accumulation_steps={self.accumulation} is more than the "
+                f"{self._full_steps} batches of an epoch: lower it or batch_size"
             )
 
     @property
     def num_images(self) -> int:
         """Images used, over all ranks."""
-        return count_samples(len(self.source), self.num_samples)
+        return self.planner.num_images
+
+    @property
+    def planner(self) -> EpochPlanner:
+        """Makes the plan of each epoch: all that depends on the epoch, the seed and the rank."""
+        return EpochPlanner(
+            total=len(self.source),
+            seed=self.seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            is_training=self.is_training,
+            shuffle=self.shuffle,
+            num_samples=self.num_samples,
+            aug_repeats=self.aug_repeats,
+            stage_starts=(0, *(start for start, _ in self.later_transforms)),
+            mixup_off_epoch=self.mixup_off_epoch,
+        )
 
     @property
     def updates_per_epoch(self) -> int:
@@ -153,98 +146,72 @@ class Pipeline:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of this rank in an epoch: in training, a whole number of updates."""
+        """Batches of this rank in an epoch: in training, a multiple of the accumulation steps."""
         steps = self._full_steps
         return steps - steps % self.accumulation if self.is_training else steps
 
     @property
     def _full_steps(self) -> int:
         """Batches of this rank that the images make."""
-        images = len(range(self.rank, self.num_images, self.world_size))
-        if self.is_training:
-            images = -(-self.num_images // self.world_size)
+        images = self.planner.images_per_epoch
         return images // self.batch_size if self.drop_remainder else -(-images // self.batch_size)
 
     def epoch(self, epoch: int = 0, *, skip: int = 0) -> Any:
         """The batches of one epoch, for a single pass.
 
-        Iterate it before another training epoch is asked for: MindSpore takes up the seed when a pass begins.
+        Iterate it before you ask for another training epoch: MindSpore reads the seed when a pass begins.
 
         Args:
-            epoch: Epoch, from 0; it means nothing to an evaluation.
+            epoch: Epoch, from 0; an evaluation ignores it.
             skip: Batches to leave out at the start. What follows is what would have followed them.
 
         Returns:
             MindSpore dataset with the columns image (uint8, ``[N, C, H, W]``) and label (int32, ``[N]``, or
             probabilities where batches are mixed).
         """
+        plan = self.planner.plan(epoch)
         if self.is_training:
-            seed_operators(augmentation_seed(self.seed, epoch, self.rank))
-        batches = self._batches(epoch, endless=False)
-        # Skipping whole batches lets the random operators run over them: a shorter list of images would not.
-        return self._taught(batches.skip(skip) if skip else batches)
+            seed_operators(plan.operator_seed)
+        batches = self._batches(lambda _: plan, endless=False)
+        # Skipping batches lets the random operators run over them: a shorter list of images would not.
+        return self._with_teacher(batches.skip(skip) if skip else batches)
 
-    def _taught(self, batches: Any) -> Any:
+    def _with_teacher(self, batches: Any) -> Any:
         return batches if self.teacher is None else with_teacher(batches, self.teacher)
 
     def run(self, first_epoch: int = 0) -> Any:
-        """The batches of one epoch at each pass, for a device that keeps one dataset for the whole run.
+        """The batches of one epoch at each pass, for a device that keeps one dataset for a run.
 
         The images and their order are those of `epoch`, and so is what Python draws: augmentation and mixing.
-        MindSpore's own operators go on from pass to pass instead of starting anew, and so does the order in
-        MindRecord.
+        MindSpore's own operators are not seeded again at each pass, and neither is the order in MindRecord.
 
         Args:
             first_epoch: Epoch of the first pass. Its operators serve all passes: see `stages`.
 
         Raises:
-            UserError: If images come repeatedly, of a source that draws the order itself.
+            UserError: If images are repeated, of a source that draws the order itself.
         """
         if self.aug_repeats > 1 and not isinstance(self.source, StreamSource):
             raise UserError(
-                f"aug_repeats={self.aug_repeats} with dataset_sink_mode would train on the same part of the "
-                f"MindRecord {self.source.origin} in every epoch: set aug_repeats to 0, or "
+                f"aug_repeats={self.aug_repeats} with dataset_sink_mode would train on the same images of "
+                f"the MindRecord {self.source.origin} in every epoch: set aug_repeats to 0, or "
                 "dataset_sink_mode to False"
             )
-        seed_operators(augmentation_seed(self.seed, first_epoch, self.rank))
-        return self._taught(self._batches(first_epoch, endless=True))
+        plans = self.planner.plans(first_epoch)
+        seed_operators(plans(0).operator_seed)
+        return self._with_teacher(self._batches(plans, endless=True))
 
     def stages(self, num_epochs: int, first_epoch: int = 0) -> list[tuple[int, int]]:
-        """The parts of a training that have the same operators throughout, so that one `run` serves each.
+        """Return the stages of a training, within which the operators are the same: one `run` serves each.
 
         Args:
             num_epochs: Epoch at which the training ends.
             first_epoch: Epoch at which it starts.
 
         Returns:
-            First epoch of each part, and the epoch after its last.
+            First epoch of each stage, and the epoch after its last.
         """
-        changes = [start for start, _ in self.later_transforms if first_epoch < start < num_epochs]
-        return (
-            list(itertools.pairwise([first_epoch, *changes, num_epochs])) if first_epoch < num_epochs else []
-        )
-
-    def _operators(self, epoch: int) -> Sequence[Any]:
-        later = [operators for start, operators in self.later_transforms if start <= epoch]
-        return later[-1] if later else self.transform
-
-    def _indices(self, epoch: int) -> Indices:
-        total = len(self.source)
-        if not self.is_training:
-            return shard_indices(total, num_samples=self.num_samples, **self._ranks)
-        return epoch_indices(
-            total,
-            seed=self.seed,
-            epoch=epoch,
-            shuffle=self.shuffle,
-            num_samples=self.num_samples,
-            aug_repeats=self.aug_repeats,
-            **self._ranks,
-        )
-
-    @property
-    def _ranks(self) -> dict[str, int]:
-        return {"rank": self.rank, "world_size": self.world_size}
+        return self.planner.stages(num_epochs, first_epoch)
 
     def _mixer(self) -> Mixup | None:
         if not self.is_training or not (self.mixup or self.cutmix):
@@ -257,43 +224,40 @@ class Pipeline:
             num_classes=self.num_classes or len(self.source.classes),
         )
 
-    def _batches(self, epoch: int, *, endless: bool) -> Any:
-        """The batches of an epoch; with `endless`, those of a further epoch at each further pass."""
-        workers = usable_workers(self.num_parallel_workers)
-        indices = self._indices(epoch)
-        later = (lambda number: self._indices(epoch + number)) if endless else None
-
-        def keys(number: int, count: int) -> Indices:
-            return epoch_keys(count, seed=self.seed, epoch=epoch + number, **self._ranks)
-
+    def _batches(self, plans: Plans, *, endless: bool) -> Any:
+        """The batches of the first plan; with `endless`, those of a further plan at each further pass."""
+        first, workers = plans(0), usable_workers(self.num_parallel_workers)
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
         source = self.source.dataset(
-            indices, later=later, num_parallel_workers=workers, on_bad_image=on_bad_image
+            first.indices,
+            later=(lambda number: plans(number).indices) if endless else None,
+            num_parallel_workers=workers,
+            on_bad_image=on_bad_image,
         )
+        operators = [self.transform, *(operators for _, operators in self.later_transforms)]
         batches = make_batches(
             source,
-            self._operators(epoch),
+            operators[first.stage],
             self.batch_size,
-            keys=keys,
+            plans=plans,
             drop_remainder=self.drop_remainder,
             workers=workers,
             mixup=self._mixer(),
-            mixes=lambda number: not 0 < self.mixup_off_epoch <= epoch + number,
             python_multiprocessing=self.python_multiprocessing,
         )
         return batches if self.steps_per_epoch == self._full_steps else batches.take(self.steps_per_epoch)
 
     def explain(self, error: Exception) -> Exception:
-        """What to raise in place of an error that an epoch raised: MindSpore does not name the file.
+        """Return the error to raise in place of one that an epoch raised: MindSpore does not name the file.
 
         Returns:
-            A `UserError` that names the files which are no readable image; `error` itself if all are.
+            A `UserError` that names the files that cannot be read; `error` itself if all can.
         """
         fault = self.source.diagnose()
         return UserError(fault) if fault else error
 
     def bad_images(self) -> str:
-        """What became of images that could not be read since the last call, in one line; empty if all could.
+        """Report the images that could not be read since the last call, in one line; empty if all could.
 
         A training counts them each time. An evaluation, whose images are the same ones each time, reports
         only those that are new.

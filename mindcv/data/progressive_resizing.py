@@ -8,7 +8,7 @@ __all__ = ["progressive_stages"]
 
 
 def progressive_stages(sizes: Sequence[int], epochs: Sequence[int]) -> list[tuple[int, int]]:
-    """The stages of a run whose images grow (as in EfficientNetV2, arXiv 2104.00298).
+    """Return the stages of a run whose images grow (as in EfficientNetV2, arXiv 2104.00298).
 
     Args:
         sizes: Image size of each stage, in pixels.
@@ -26,10 +26,8 @@ def progressive_stages(sizes: Sequence[int], epochs: Sequence[int]) -> list[tupl
             f"give the epoch at which each size but the first starts"
         )
     if min(sizes) < 1:
-        raise UserError(f"progressive_sizes={tuple(sizes)} is impossible: give sizes of 1 pixel or more")
+        raise UserError(f"progressive_sizes={tuple(sizes)} must be positive: give sizes of 1 pixel or more")
     starts = [0, *epochs]
     if any(start >= following for start, following in zip(starts, epochs, strict=False)):
-        raise UserError(
-            f"progressive_epochs={tuple(epochs)} is in no order: give epochs above 0 that increase"
-        )
+        raise UserError(f"progressive_epochs={tuple(epochs)} must be above 0 and increase")
     return list(zip(starts, sizes, strict=True))

@@ -1,4 +1,4 @@
-"""Which images a rank sees, in which order and with which keys: a function of seed, epoch and rank."""
+"""Images, order and keys of a rank: pure functions of seed, epoch and rank."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Indices = NDArray[np.int64]
 
 
 def count_samples(total: int, num_samples: int | None = None) -> int:
-    """How many of `total` images are used: all of them, or `num_samples` if that is less."""
+    """Return the number of images used: all, or `num_samples` if that is less."""
     return total if num_samples is None else min(total, num_samples)
 
 
@@ -31,7 +31,7 @@ def epoch_indices(
 
     With `aug_repeats` (repeated augmentation, arXiv 1901.09335) the copies of an image stand next to each
     other in that order, so that they meet in one step, on neighbouring ranks where there are several. The
-    epoch does not grow: it holds ``1 / aug_repeats`` of the images, drawn anew each epoch.
+    epoch does not grow: it holds ``1 / aug_repeats`` of the images, drawn again each epoch.
 
     Args:
         total: Images in the dataset.
@@ -42,7 +42,7 @@ def epoch_indices(
         shuffle: Draw a new order each epoch; otherwise go in the dataset's order.
         num_samples: Use only this many images, over all ranks: the same ones in every epoch, drawn by the
             seed if `shuffle`, otherwise the first ones.
-        aug_repeats: Times that each image comes.
+        aug_repeats: Number of times that each image occurs.
 
     Returns:
         Indices below `total`, of shape ``(ceil(used / world_size),)``.
@@ -60,8 +60,8 @@ def epoch_indices(
 def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1) -> Indices:
     """A random number for each image of one rank in one epoch, from which its augmentation is drawn.
 
-    Like the images of `epoch_indices`, the keys of all ranks are one list that they share out: the key of a
-    place is the same for any number of ranks, and two copies of an image have different ones.
+    Like the images of `epoch_indices`, the keys of all ranks are one list that is divided among them: the key
+    of a place is the same for any number of ranks, and two copies of an image have different ones.
 
     Args:
         count: Images of this rank.
@@ -80,7 +80,7 @@ def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, world_size: 
 def shard_indices(
     total: int, *, rank: int = 0, world_size: int = 1, num_samples: int | None = None
 ) -> Indices:
-    """Images of one rank in an evaluation: over all ranks every image comes exactly once.
+    """Images of one rank in an evaluation: over all ranks every image occurs exactly once.
 
     Shards may differ in length by one, so add results up locally and reduce once.
 

@@ -1,8 +1,8 @@
-"""Augmentation in Python, each image by random numbers of its own.
+"""Augmentation in Python whose random numbers depend on the image's key alone.
 
 MindSpore runs Python operators on several threads, and what these draw from a shared generator depends on
-which comes first. Here every sample carries a key, and all that is drawn for it follows from that key alone:
-the same for any number of threads, in a repeated run and after a resume.
+which comes first. Here every sample carries a key, and all that is drawn for it follows from that key: the
+same for any number of threads, in a repeated run and after a resume.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,41 +16,46 @@ from PIL import Image
 
 from mindcv.data.sampling import epoch_keys
 
-__all__ = ["BATCHES", "IMAGES", "Augmentation", "Picture", "Pixels", "generator"]
+__all__ = ["BATCHES", "CROPS", "ERASINGS", "IMAGES", "Augmentation", "Picture", "Pixels", "generator"]
 
 Picture = Callable[[Image.Image, np.random.Generator], Image.Image]
 Pixels = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
-IMAGES, BATCHES = 0, 1  # what a key is drawn for: the first image of a batch has the batch's key
+# What a key is drawn for: the first image of a batch has the batch's key, and an image has one for all.
+IMAGES, BATCHES, CROPS, ERASINGS = range(4)
 
 
 def generator(key: Any, purpose: int = IMAGES) -> np.random.Generator:
-    """The random numbers of a key, from `epoch_keys`."""
+    """Return the random number generator of a key, from `epoch_keys`."""
     return np.random.default_rng((int(key), purpose))
 
 
 class Augmentation:
-    """The operator that does Python's part: on Pillow's images first, then on pixels.
+    """Operator that augments in Python: Pillow images first, then pixels.
 
-    As one of the operators of `create_loader` or `Pipeline` it is given every image's key. In a map of your
-    own it counts the images instead, from the seed of `mindspore.dataset.config`: on one thread that is as
-    reproducible.
+    As one of the operators of `create_loader` or `Pipeline` it is given the key of every image. In a map of
+    your own it counts the images instead, from the seed of `mindspore.dataset.config`: on one thread that is
+    as reproducible.
 
     Args:
         pictures: Functions of a Pillow image and a generator, applied in turn: a policy, or colour jitter.
         pixels: Functions of pixels (uint8, ``[H, W, C]``) and a generator, applied in turn after those.
+        purpose: What is drawn: two operators with the same key and different purposes are independent.
     """
 
-    def __init__(self, pictures: Sequence[Picture] = (), pixels: Sequence[Pixels] = ()) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture] = (), pixels: Sequence[Pixels] = (), purpose: int = IMAGES
+    ) -> None:
         self.pictures = tuple(pictures)
         self.pixels = tuple(pixels)
+        self.purpose = purpose
         self._calls = count()
 
     def __call__(self, image: NDArray[np.uint8], key: Any = None) -> NDArray[np.uint8]:
         """Augment an image of shape ``[H, W, C]``."""
         if key is None:
             key = epoch_keys(1, seed=ds.config.get_seed(), epoch=next(self._calls))[0]
-        random = generator(key)
+        random = generator(key, self.purpose)
         if self.pictures:
             picture = Image.fromarray(image)
             for function in self.pictures:

@@ -1,36 +1,41 @@
-"""Image transforms: MindSpore's C++ operators, and where asked for Python's augmentation.
+"""Image transforms: MindSpore's C++ operators, and Python's where MindSpore lacks one.
 
-Images stay uint8: they are normalised on the device, so that a quarter of the bytes travel.
+The factory's images are normalized float32, as MindCV's are. The project's own programs ask for uint8 and
+normalize on the device, so that a quarter of the bytes travel.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from mindspore.dataset import vision
 from mindspore.dataset.vision import ConvertMode, Inter
+from PIL import Image
 
-from mindcv.data.augment import ColorJitter, RandomErasing, create_policy
+from mindcv.data.augment import ColorJitter, RandomErasing, RandomResizedCrop, create_policy
 from mindcv.data.catalogue import DatasetInfo, channel_statistics, check_channels, find_dataset
-from mindcv.data.seeded_augmentation import Augmentation, Picture, Pixels
-from mindcv.errors import UserError, did_you_mean
+from mindcv.data.evaluation_transforms import (
+    Interpolation,
+    crop_fraction,
+    evaluation_crop,
+    find_interpolation,
+    resize_to,
+)
+from mindcv.data.seeded_augmentation import CROPS, ERASINGS, Augmentation, Picture, Pixels
+from mindcv.errors import UserError
 
-__all__ = ["create_augmentation", "create_transforms", "describe_evaluation"]
+__all__ = ["create_augmentation", "create_transforms"]
 
-INTERPOLATIONS = {
-    "nearest": Inter.NEAREST,
-    "bilinear": Inter.BILINEAR,
-    "bicubic": Inter.BICUBIC,
-    "area": Inter.AREA,
-    "pilcubic": Inter.PILCUBIC,
-}
+Operators = list[Any]
 
 
 def create_transforms(
     dataset_name: str = "",
     image_resize: int | tuple[int, int] = 224,
     is_training: bool = False,
+    auto_augment: str | None = None,
+    separate: bool = False,
+    *,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     hflip: float | None = None,
@@ -39,15 +44,17 @@ def create_transforms(
     crop_pct: float | None = None,
     crop_padding: int | None = None,
     in_channels: int = 3,
-    auto_augment: str | None = None,
     color_jitter: float | Sequence[float] | None = None,
     re_prob: float = 0.0,
     re_scale: tuple[float, float] = (0.02, 0.33),
     re_ratio: tuple[float, float] = (0.3, 3.3),
     re_value: float | str = 0,
     re_max_attempts: int = 10,
-) -> list[Any]:
-    """Operators that make the network's input of a sample of `create_dataset`: uint8, ``[C, H, W]``.
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    normalize: bool = True,
+) -> Sequence[Any]:
+    """Return the operators that turn a sample of `create_dataset` into the network's input, ``[C, H, W]``.
 
     Photographs are cropped at random for training (Inception's random resized crop), and for evaluation
     resized and cropped in the centre. Small images (digits, CIFAR, MNIST) are resized as they are; in
@@ -58,73 +65,115 @@ def create_transforms(
         image_resize: Size of the output in pixels, or ``(height, width)``. An evaluation image that is not
             square is resized without regard to its aspect.
         is_training: Augment, instead of evaluate.
-        scale: Smallest and largest part of a photograph's area that a training crop keeps.
+        auto_augment: Policy in training, as in `create_policy`: randaug-m9-mstd0.5-inc1, for example.
+        separate: In training, return the operators in three lists: the crop and the flips, the policy and the
+            jitter, and the rest. `create_loader` with ``separate=True`` makes one clean and two augmented
+            images of each sample with them.
+        scale: Smallest and largest fraction of a photograph's area that a training crop keeps.
         ratio: Smallest and largest aspect ratio of that crop.
         hflip: Probability of a horizontal flip; by default 0.5, and 0 for digits and MNIST.
         vflip: Probability of a vertical flip.
-        interpolation: nearest, bilinear, bicubic, area, or pilcubic, which averages when it shrinks, as
-            Pillow does.
-        crop_pct: Part of the resized image that the evaluation crop keeps; by default 0.875, and 1 for small
-            images.
+        interpolation: nearest, bilinear (also called linear), bicubic, area; or pilcubic and pilbilinear,
+            which average when they shrink. With those two, evaluation images are timm's pixel for pixel.
+        crop_pct: Fraction of the resized image that the evaluation crop keeps; by default 0.875, and 1 for
+            small images. Above 1, the crop has a black border.
         crop_padding: Largest shift of small images in pixels; by default an eighth of `image_resize` for
             CIFAR, and a sixteenth for digits and MNIST.
         in_channels: 3 for colour, 1 for grey, whatever the images are.
-        auto_augment: Policy in training, as in `create_policy`: randaug-m9-mstd0.5-inc1, for example.
         color_jitter: Largest change of brightness, contrast and saturation in training, or three numbers for
             the three, or four with hue. A policy other than 3-Augment takes its place, as in MindCV and timm.
         re_prob: Probability that a training image has a rectangle erased, see `RandomErasing`.
-        re_scale: Smallest and largest part of the image's area that is erased.
+        re_scale: Smallest and largest fraction of the image's area that is erased.
         re_ratio: Smallest and largest aspect ratio of the rectangle.
         re_value: What it is filled with.
-        re_max_attempts: Draws of a rectangle, until one fits in the image.
+        re_max_attempts: Maximum number of draws until a rectangle fits in the image.
+        mean: Mean of each channel, from 0 to 255; by default the dataset's, see `channel_statistics`.
+        std: Standard deviation of each channel, from 0 to 255; by default the dataset's.
+        normalize: Return float32 ``(pixels - mean) / std``; otherwise uint8 pixels.
 
     Returns:
-        Operators to apply in `create_loader`. A policy, jitter and erasing are one `Augmentation` among them.
+        A list of operators to apply in `create_loader`; three lists of them with `separate` in training.
 
     Raises:
-        UserError: If a name is unknown or a number impossible.
+        UserError: If a name is unknown or a number out of range.
     """
     info = find_dataset(dataset_name)
     check_channels(in_channels)
-    inter = _find_interpolation(interpolation)
+    inter = find_interpolation(interpolation)
     size = (image_resize, image_resize) if isinstance(image_resize, int) else tuple(image_resize)
-    crop_pct = _kept_part(info, crop_pct)
+    crop_pct = crop_fraction(info, crop_pct, min(size))
     erasing = {"scale": re_scale, "ratio": re_ratio, "value": re_value, "max_attempts": re_max_attempts}
-    augmentation = create_augmentation(
-        dataset_name, min(size), auto_augment, color_jitter, re_prob, **erasing
-    )
-    python = [augmentation] if is_training and augmentation else []
+    colours = _colour_statistics(dataset_name, mean, std)
+    python = create_augmentation(*colours, min(size), auto_augment, color_jitter, re_prob, **erasing)
+    coloured = _is_coloured(info, in_channels, inter, augmented=is_training and python is not None)
+    final = _channels_first(coloured, in_channels)
+    if normalize:
+        final = _normalized(final, *_given_statistics(dataset_name, in_channels, mean, std))
+    if not is_training:
+        crop = evaluation_crop(size, crop_pct, inter, keep_aspect=not info.small)
+        return _opened(info, coloured) + crop + final
+    flips = _flips(info.hflip if hflip is None else hflip, vflip)
+    first, crop = _photograph_crop(size, scale, ratio, inter)
+    if info.small:
+        padding = min(size) // info.shift if crop_padding is None else crop_padding
+        first, crop = _opened(info, coloured) + resize_to(size, inter) + _shift(size, padding), []
+    return (_in_three if separate else _in_one)(first + flips, crop, python, final)
 
-    # Pillow's interpolation is for three channels only, and so are policies.
-    colourful = info.encoded or info.channels == 3 or in_channels == 3
-    coloured = colourful or inter is Inter.PILCUBIC or bool(python)
-    photograph = not info.small
-    operators = []
-    if is_training and photograph:
-        operators += [vision.RandomCropDecodeResize(size, scale, ratio, inter)]
-    else:
-        operators += _opened(info, coloured)
-        operators += _resized(size, 1.0 if is_training else crop_pct, inter, keep_aspect=photograph)
-    if is_training:
-        if info.small:
-            padding = min(size) // info.shift if crop_padding is None else crop_padding
-            operators += [vision.RandomCrop(size, padding=padding)] if padding else []
-        operators += _flips(info.hflip if hflip is None else hflip, vflip)
-    return operators + python + _channels_first(coloured, in_channels)
+
+def _is_coloured(info: DatasetInfo, in_channels: int, inter: Interpolation, *, augmented: bool) -> bool:
+    """Whether images have three channels on their way: Pillow's interpolation and policies need them."""
+    antialiased = inter is Inter.PILCUBIC or isinstance(inter, Image.Resampling)
+    return info.encoded or info.channels == 3 or in_channels == 3 or antialiased or augmented
+
+
+def _photograph_crop(
+    size: tuple[int, ...], scale: tuple[float, float], ratio: tuple[float, float], inter: Interpolation
+) -> tuple[Operators, list[Any]]:
+    """A random resized crop: MindSpore's operators, and Python's function of an image where it lacks one."""
+    if isinstance(inter, Inter):
+        return [vision.RandomCropDecodeResize(size, scale, ratio, inter)], []
+    return [vision.Decode()], [RandomResizedCrop((size[0], size[1]), scale, ratio, inter)]
+
+
+def _shift(size: tuple[int, ...], padding: int) -> Operators:
+    return [vision.RandomCrop(size, padding=padding)] if padding else []
+
+
+def _in_one(
+    operators: Operators, crop: list[Any], augmentation: Augmentation | None, final: Operators
+) -> Operators:
+    """One list, in which a crop in Python and the augmentation are one operator: they get one key."""
+    pictures, pixels = (augmentation.pictures, augmentation.pixels) if augmentation else ((), ())
+    python = [Augmentation([*crop, *pictures], pixels)] if crop or augmentation else []
+    return operators + python + final
+
+
+def _in_three(
+    operators: Operators, crop: list[Any], augmentation: Augmentation | None, final: Operators
+) -> tuple[Operators, Operators, Operators]:
+    """The crop, the policy and jitter, and the rest: see `create_transforms`."""
+    pictures, pixels = (augmentation.pictures, augmentation.pixels) if augmentation else ((), ())
+    cropping = [Augmentation(crop, purpose=CROPS)] if crop else []
+    changing = [Augmentation(pictures)] if pictures else []
+    erasing = [Augmentation(pixels=pixels, purpose=ERASINGS)] if pixels else []
+    return operators + cropping, changing, erasing + final
 
 
 def create_augmentation(
-    dataset_name: str = "",
+    mean: Sequence[float],
+    std: Sequence[float],
     image_resize: int = 224,
     auto_augment: str | None = None,
     color_jitter: float | Sequence[float] | None = None,
     re_prob: float = 0.0,
     **erasing: Any,
 ) -> Augmentation | None:
-    """Create the augmentation in Python, in timm's order: a policy, colour jitter, then erasing.
+    """Return the augmentation in Python, in timm's order: a policy, colour jitter, then erasing.
 
     Args:
-        dataset_name: Name as in `create_dataset`.
+        mean: Mean of each of the three channels, from 0 to 255: what policies bring in from outside the image
+            and what erasing fills with.
+        std: Standard deviation of each of the three channels.
         image_resize: Size of the images in pixels.
         auto_augment: Policy, as in `create_policy`.
         color_jitter: Largest change of brightness, contrast and saturation, or three numbers for the three,
@@ -133,19 +182,20 @@ def create_augmentation(
         erasing: Further keywords of `RandomErasing`.
 
     Returns:
-        The operator; None if nothing is asked for.
+        The operator; None if there is nothing to do.
 
     Raises:
-        UserError: If a name is unknown or a number impossible.
+        UserError: If a name is unknown or a number out of range.
     """
-    mean, std = channel_statistics(dataset_name)
     pictures: list[Picture] = []
     if auto_augment:
-        red, green, blue = map(round, mean)
+        red, green, blue = (min(255, max(0, round(value))) for value in mean)
         pictures.append(create_policy(auto_augment, fill=(red, green, blue), size=image_resize))
     if color_jitter and (not auto_augment or "3a" in auto_augment):
         pictures.append(_jitter(color_jitter))
-    pixels: list[Pixels] = [RandomErasing(re_prob, mean=mean, std=std, **erasing)] if re_prob else []
+    pixels: list[Pixels] = []
+    if re_prob:
+        pixels.append(RandomErasing(re_prob, mean=tuple(mean), std=tuple(std), **erasing))
     return Augmentation(pictures, pixels) if pictures or pixels else None
 
 
@@ -159,65 +209,32 @@ def _jitter(strength: float | Sequence[float]) -> ColorJitter:
     return ColorJitter(*strengths)
 
 
-def describe_evaluation(
-    dataset_name: str = "",
-    image_resize: int = 224,
-    interpolation: str = "bilinear",
-    crop_pct: float | None = None,
-) -> dict[str, Any]:
-    """What `create_transforms` does to an evaluation image, in words that need no MindSpore.
-
-    Args:
-        dataset_name: See `create_transforms`, as for the others.
-        image_resize: Size of the output in pixels.
-        interpolation: How images are resized.
-        crop_pct: Part of the resized image that the crop keeps.
-
-    Returns:
-        ``resize``: pixels of the resized image; ``side``: whether that is its ``shorter`` side, its aspect
-        kept, or ``both``; ``interpolation``; ``crop``: pixels of the centre crop that follows.
-
-    Raises:
-        UserError: If a name is unknown or a number impossible.
-    """
-    info = find_dataset(dataset_name)
-    _find_interpolation(interpolation)
-    return {
-        "resize": math.floor(image_resize / _kept_part(info, crop_pct)),
-        "side": "both" if info.small else "shorter",
-        "interpolation": interpolation,
-        "crop": image_resize,
-    }
+def _given_statistics(
+    dataset_name: str, in_channels: int, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation of each of `in_channels` channels."""
+    default_mean, default_std = channel_statistics(dataset_name, in_channels)
+    mean, std = mean or default_mean, std or default_std
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != in_channels:
+            raise UserError(
+                f"{name}={tuple(values)} has {len(values)} numbers: give {in_channels}, one for each channel"
+            )
+    return mean, std
 
 
-def _kept_part(info: DatasetInfo, crop_pct: float | None) -> float:
-    """The part of a resized image that the evaluation crop keeps."""
-    if crop_pct is None:
-        return 1.0 if info.small else 0.875
-    if not 0 < crop_pct <= 1:
-        raise UserError(f"crop_pct={crop_pct} is no part of an image: give a number above 0 and up to 1")
-    return crop_pct
-
-
-def _find_interpolation(name: str) -> Inter:
-    if name not in INTERPOLATIONS:
-        hint = did_you_mean(name, INTERPOLATIONS)
-        raise UserError(f"interpolation={name!r} is unknown: give one of {', '.join(INTERPOLATIONS)}{hint}")
-    return INTERPOLATIONS[name]
+def _colour_statistics(
+    dataset_name: str, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation of three channels, for augmentation, which works on colour images."""
+    mean, std = (tuple(values) * 3 if values and len(values) == 1 else values for values in (mean, std))
+    return _given_statistics(dataset_name, 3, mean, std)
 
 
 def _opened(info: DatasetInfo, coloured: bool) -> list[Any]:
     if info.encoded:
         return [vision.Decode()]
     return [vision.ConvertColor(ConvertMode.COLOR_GRAY2RGB)] if coloured and info.channels == 1 else []
-
-
-def _resized(size: tuple[int, ...], crop_pct: float, inter: Inter, *, keep_aspect: bool) -> list[Any]:
-    height, width = (math.floor(side / crop_pct) for side in size)
-    if keep_aspect and height == width:
-        return [vision.Resize(height, inter), vision.CenterCrop(size)]
-    crop = [vision.CenterCrop(size)] if (height, width) != size else []
-    return [vision.Resize((height, width), inter), *crop]
 
 
 def _flips(hflip: float, vflip: float) -> list[Any]:
@@ -239,3 +256,10 @@ def _channels_first(coloured: bool, in_channels: int) -> list[Any]:
         vision.Rescale(255.0, 0.5),
         vision.ToTensor(np.uint8),  # pyright: ignore[reportArgumentType]
     ]
+
+
+def _normalized(final: Operators, mean: Sequence[float], std: Sequence[float]) -> Operators:
+    """The last operators with a normalization among them: first for pixels ``[H, W, C]``, else last."""
+    hwc = len(final) == 1
+    normalization = vision.Normalize(list(mean), list(std), is_hwc=hwc)
+    return [normalization, *final] if hwc else [*final, normalization]

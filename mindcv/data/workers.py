@@ -1,4 +1,4 @@
-"""How many threads a pipeline may use."""
+"""Number of worker threads of a pipeline."""
 
 import logging
 from functools import cache
@@ -11,7 +11,7 @@ logger = logging.getLogger("mindcv.data")
 
 
 def usable_workers(asked: int | None = None) -> int:
-    """The number of worker threads to use: those asked for, but no more than this process has cores.
+    """Return the number of worker threads to use: as many as asked for, but at most the usable cores.
 
     MindSpore refuses more workers than cores, and a recipe written for a larger machine should still run. The
     log says once that fewer are used, because the augmentation that a seed gives depends on their number.

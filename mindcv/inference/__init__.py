@@ -1,4 +1,4 @@
-"""From images to the classes that a finished network sees in them, and to a table of these."""
+"""Classification of images with a trained network, and tables of the results."""
 
 from mindcv.inference.classifier import (
     Classifier,

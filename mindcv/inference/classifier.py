@@ -14,7 +14,7 @@ __all__ = ["ClassScore", "Classifier", "Prediction", "even_batch_size", "network
 
 
 class Image(Protocol):
-    """What is classified: an image with its file's name, or the reason why there is none."""
+    """An image to classify with its file's name, or the reason why there is none."""
 
     @property
     def path(self) -> str:
@@ -28,7 +28,7 @@ class Image(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why there are no pixels."""
+        """Reason why there are no pixels."""
         ...
 
 
@@ -38,7 +38,7 @@ class ClassScore:
 
     Args:
         index: Its number among the network's outputs, from 0.
-        name: What it is called; the number again where no name is known.
+        name: Its name; the number again if the name is unknown.
         probability: Softmax over all outputs, from 0 to 1.
     """
 
@@ -49,21 +49,21 @@ class ClassScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a network sees in an image.
+    """Classes that a network predicts for an image.
 
     Args:
         path: The image's file.
-        guesses: The most probable classes, the first one first.
-        problem: Why there are none; empty for an image that was classified.
+        scores: The most probable classes, in descending order.
+        problem: Reason why there are none; empty for an image that was classified.
     """
 
     path: str
-    guesses: tuple[ClassScore, ...] = ()
+    scores: tuple[ClassScore, ...] = ()
     problem: str = ""
 
 
 class Classifier:
-    """A finished network with the names of its classes.
+    """A trained network with the names of its classes.
 
     Args:
         logits: Takes images, uint8 of shape [N, C, H, W], and returns logits of shape [N, num_classes]: of a
@@ -82,28 +82,28 @@ class Classifier:
 
         Args:
             images: Images of one shape, such as from `mindcv.data.ImageFiles`.
-            batch_size: Images that the network takes at once. The last batch is filled up with black ones, so
+            batch_size: Batch size. The last batch is filled up with black ones, so
                 that the network compiles for one shape.
             topk: Classes of each prediction; by default five, or all where there are fewer.
 
         Yields:
-            A prediction for each image in turn, one without guesses for an image that cannot be read.
+            A prediction for each image in turn, one without scores for an image that cannot be read.
 
         Raises:
             UserError: If there are not as many classes as `topk`.
-            NotFiniteError: If the network returns what is no finite number.
+            NotFiniteError: If the network returns NaN or infinity.
         """
         remaining = iter(images)
         while batch := list(islice(remaining, batch_size)):
             good = [image for image in batch if image.pixels is not None]
-            guesses = iter(self._guesses(good, batch_size, topk) if good else [])
+            scores = iter(self._scores(good, batch_size, topk) if good else [])
             for image in batch:
                 if image.pixels is None:
                     yield Prediction(path=image.path, problem=image.problem)
                 else:
-                    yield Prediction(path=image.path, guesses=next(guesses))
+                    yield Prediction(path=image.path, scores=next(scores))
 
-    def _guesses(
+    def _scores(
         self, images: Sequence[Image], batch_size: int, topk: int | None
     ) -> Iterator[tuple[ClassScore, ...]]:
         pixels = np.stack([image.pixels for image in images if image.pixels is not None])
@@ -114,28 +114,28 @@ class Classifier:
         for image, row in zip(images, logits, strict=True):
             if not np.isfinite(row).all():
                 raise NotFiniteError(
-                    f"{image.path}: the network answers with no finite numbers: use another checkpoint"
+                    f"{image.path}: the network returns NaN or infinity: use another checkpoint"
                 )
         indices, probabilities = top_k(logits, topk)
-        for chosen, parts in zip(indices, probabilities, strict=True):
+        for chosen, row in zip(indices, probabilities, strict=True):
             yield tuple(
-                ClassScore(index=int(index), name=self.name(int(index)), probability=float(part))
-                for index, part in zip(chosen, parts, strict=True)
+                ClassScore(index=int(index), name=self.name(int(index)), probability=float(probability))
+                for index, probability in zip(chosen, row, strict=True)
             )
 
     def name(self, index: int) -> str:
-        """What an output is called."""
+        """Return the name of an output."""
         return self.classes[index] if index < len(self.classes) else str(index)
 
 
 def even_batch_size(images: int, largest: int) -> int:
-    """A batch size at which the last of the batches lacks as few images as may be, and none is larger."""
+    """Return a batch size up to `largest` at which the last batch lacks as few images as possible."""
     batches = -(-images // largest)
     return -(-images // batches)
 
 
 def network_logits(network: nn.Cell) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that runs a network which takes images as they are, uint8, for evaluation."""
+    """Return a function that evaluates a network on uint8 images."""
     network.set_train(False)
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def network_logits(network: nn.Cell) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def top_k(logits: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The most probable classes.
+    """Return the most probable classes.
 
     Args:
         logits: Shape [N, num_classes].
@@ -157,7 +157,7 @@ def top_k(logits: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndar
         classes, in float64. Of classes with equal logits the first comes first.
 
     Raises:
-        UserError: If there are not so many classes.
+        UserError: If there are fewer classes than `k`.
     """
     classes = logits.shape[1]
     count = min(5, classes) if k is None else k

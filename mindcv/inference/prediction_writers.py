@@ -22,12 +22,12 @@ WIDEST = 60  # columns of a terminal that a file's name may take before it gets 
 
 
 class PredictionWriter:
-    """Writes predictions one by one, those without guesses left out.
+    """Writes predictions one by one, those without scores left out.
 
     Args:
         file: Receives them.
-        kind: One of `FORMATS`. table is a block of lines an image; csv a line a guess, after a header; jsonl
-            an object an image.
+        kind: One of `FORMATS`. table is a block of lines per image; csv a line per score, after a header;
+            jsonl an object per image.
         paths: The images to come, from which the table takes the width of its first column.
     """
 
@@ -40,8 +40,8 @@ class PredictionWriter:
             csv.writer(file, lineterminator="\n").writerow(COLUMNS)
 
     def write(self, prediction: Prediction) -> None:
-        """Write one prediction, and let it be seen at once."""
-        if not prediction.guesses:
+        """Write one prediction and flush it."""
+        if not prediction.scores:
             return
         if self.kind == "csv":
             self._write_csv(prediction)
@@ -53,15 +53,15 @@ class PredictionWriter:
 
     def _write_csv(self, prediction: Prediction) -> None:
         rows = csv.writer(self.file, lineterminator="\n")
-        for rank, guess in enumerate(prediction.guesses, start=1):
-            rows.writerow((prediction.path, rank, guess.index, guess.name, f"{guess.probability:.6f}"))
+        for rank, score in enumerate(prediction.scores, start=1):
+            rows.writerow((prediction.path, rank, score.index, score.name, f"{score.probability:.6f}"))
 
     def _write_json(self, prediction: Prediction) -> None:
-        guesses = [
-            {"index": guess.index, "class": guess.name, "probability": round(guess.probability, 6)}
-            for guess in prediction.guesses
+        scores = [
+            {"index": score.index, "class": score.name, "probability": round(score.probability, 6)}
+            for score in prediction.scores
         ]
-        record = {"file": prediction.path, "predictions": guesses}
+        record = {"file": prediction.path, "predictions": scores}
         # A name that is no Unicode, as Linux allows, has bytes that only an escape can express.
         unicode = prediction.path.isprintable()
         print(json.dumps(record, ensure_ascii=not unicode), file=self.file)
@@ -71,9 +71,9 @@ class PredictionWriter:
         if _width(name) > self.width:
             print(name, file=self.file)
             name = ""
-        for guess in prediction.guesses:
+        for score in prediction.scores:
             padding = " " * (self.width - _width(name))
-            print(f"{name}{padding}  {guess.probability:7.4f}  {_printable(guess.name)}", file=self.file)
+            print(f"{name}{padding}  {score.probability:7.4f}  {_printable(score.name)}", file=self.file)
             name = ""
 
 

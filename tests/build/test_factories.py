@@ -19,7 +19,7 @@ from mindcv.config.sections.network import (
 )
 from mindcv.config.sections.output import CheckpointConfig
 from mindcv.config.sections.training import OptimizerConfig, ScheduleConfig
-from mindcv.data import Pipeline, catalogue, create_transforms, transforms
+from mindcv.data import Pipeline, catalogue, create_transforms, evaluation_transforms
 from mindcv.engine import CheckpointManager
 from mindcv.loss import create_loss
 from mindcv.models import MnasNet, create_model, freeze
@@ -35,7 +35,10 @@ FORWARDED: list[tuple[Any, tuple[type, ...], set[str]]] = [
     (
         create_transforms,
         (AugmentConfig, PolicyConfig),
-        {"dataset_name", "image_resize", "is_training", "in_channels"},
+        {
+            *("dataset_name", "image_resize", "is_training", "separate", "in_channels"),
+            *("mean", "std", "normalize"),
+        },
     ),
     (
         Pipeline,
@@ -92,7 +95,7 @@ def test_a_teacher_is_created_by_keywords_too():
     ("choices", "accepted"),
     [
         (Dataset, catalogue.DATASETS),
-        (Interpolation, transforms.INTERPOLATIONS),
+        (Interpolation, evaluation_transforms.INTERPOLATIONS),
         (AmpLevel, precision.AMP_LEVELS),
         (HalfPrecision, precision.TYPES),
     ],

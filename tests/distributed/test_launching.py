@@ -65,7 +65,7 @@ def test_a_mistake_of_all_ranks_is_one_line(write, options, said):
     [
         (("--lerning_rate", "1"), "error: command line: unknown option 'lerning_rate'"),
         (("--distribute", "False"), "error: {} started 2 processes, but distribute=False"),
-        (("--data_dir", "nowhere"), "error: nowhere is no folder"),
+        (("--data_dir", "nowhere"), "error: nowhere is not a folder"),
     ],
 )
 def test_a_mistake_of_all_ranks_is_said_once_whoever_started_them(write, launcher, options, said):

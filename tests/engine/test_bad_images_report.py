@@ -79,7 +79,7 @@ def test_each_rank_names_the_bad_images_of_its_share(root, capsys):
         build.build_evaluation(config, network(), data, ALONE)()
     assert capsys.readouterr().out.splitlines() == [
         f"1 image of {root}/val on rank 0 of 2 could not be read: not counted. "
-        "a/0.png is no image that MindSpore decodes",
+        "a/0.png is not in an image format that MindSpore decodes",
         f"2 images of {root}/val on rank 1 of 2 could not be read: not counted. {FAULTS}",
     ]
 

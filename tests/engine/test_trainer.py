@@ -287,7 +287,7 @@ def pictures(tmp_path, monkeypatch) -> Callable[[], Pipeline]:
         Image.fromarray(np.random.default_rng(i).integers(0, 256, (24, 24, 3), np.uint8)).save(path)
     return lambda: Pipeline(
         source=create_source("image_folder", tmp_path / "data"),
-        transform=create_transforms("image_folder", 16, is_training=True),
+        transform=create_transforms("image_folder", 16, is_training=True, normalize=False),
         batch_size=2,
         is_training=True,
         num_parallel_workers=1,

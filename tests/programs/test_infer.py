@@ -92,9 +92,9 @@ def test_the_network_sees_what_the_validation_sees(files, photos):
     found = predict(files["plain"], [photos / "val" / name for name in data.source.classes])
     assert [prediction.path for prediction in found] == [data.source.path(i) for i in range(len(labels))]
     for prediction, row in zip(found, expected, strict=True):
-        assert [guess.index for guess in prediction.guesses] == np.argsort(-row).tolist()
-        assert [guess.name for guess in prediction.guesses] == [CLASSES[i] for i in np.argsort(-row)]
-        probabilities = [guess.probability for guess in prediction.guesses]
+        assert [guess.index for guess in prediction.scores] == np.argsort(-row).tolist()
+        assert [guess.name for guess in prediction.scores] == [CLASSES[i] for i in np.argsort(-row)]
+        probabilities = [guess.probability for guess in prediction.scores]
         np.testing.assert_allclose(probabilities, np.sort(row)[::-1], atol=1e-5)
 
 
@@ -103,12 +103,12 @@ def test_onnx_runtime_gives_the_same_predictions(files, photos, kind):
     names = [photos / "val"]
     expected, found = predict(files["plain"], names), predict(files[kind], names)
     assert len(expected) == 24
-    assert len({prediction.guesses[0].probability for prediction in expected}) > 20
+    assert len({prediction.scores[0].probability for prediction in expected}) > 20
     for one, other in zip(expected, found, strict=True):
         assert one.path == other.path
-        assert [g.name for g in one.guesses] == [g.name for g in other.guesses]
+        assert [g.name for g in one.scores] == [g.name for g in other.scores]
         np.testing.assert_allclose(
-            [g.probability for g in one.guesses], [g.probability for g in other.guesses], atol=1e-4
+            [g.probability for g in one.scores], [g.probability for g in other.scores], atol=1e-4
         )
 
 
@@ -131,15 +131,15 @@ def test_a_network_of_a_thousand_classes_without_names_is_imagenets(tmp_path, ph
     predictions = predict(tmp_path / "mindcv.ckpt", names, *argv)
     words = list(imagenet_classes().values())
     for prediction in predictions:
-        assert len(prediction.guesses) == 5
-        assert all(guess.name == words[guess.index] for guess in prediction.guesses)
+        assert len(prediction.scores) == 5
+        assert all(guess.name == words[guess.index] for guess in prediction.scores)
 
 
 def test_classes_that_are_wordnet_ids_are_put_into_words(tmp_path, photos):
     metadata = {"config": TRAINING, "classes": ["n01440764", "n01443537"]}
     write_checkpoint(tmp_path / "two.ckpt", _random_network(3, 2).parameters_dict(), metadata)
     (first, *_) = predict(tmp_path / "two.ckpt", [photos / "val" / "sky"])
-    assert {guess.name for guess in first.guesses} == {"tench", "goldfish"}
+    assert {guess.name for guess in first.scores} == {"tench", "goldfish"}
 
 
 @pytest.mark.parametrize(
@@ -187,15 +187,15 @@ def test_a_process_classifies_what_it_can_and_ends_with_status_1_for_the_rest(fi
     names = [photos / "val" / "sky" / "sky [0-2].JPEG", tmp_path, photos / "val" / "red apple"]
     done = infer(*names, "--ckpt_path", files["plain"], "--format", "csv", "--topk=2", cwd=tmp_path)
     assert notices(done.stderr) == [
-        f"{tmp_path}/ö.jpg is no image that MindSpore decodes: remove or replace it",
+        f"{tmp_path}/ö.jpg is not in an image format that MindSpore decodes: remove or replace it",
         "1 of 12 files cannot be read",
     ]
     assert done.returncode == 1
     expected = predict(files["plain"], names, topk=2)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    guesses = [(p.path, guess) for p in expected for guess in p.guesses]
-    assert [(row["file"], row["class"]) for row in rows] == [(path, guess.name) for path, guess in guesses]
-    for row, (_, guess) in zip(rows, guesses, strict=True):
+    scores = [(p.path, guess) for p in expected for guess in p.scores]
+    assert [(row["file"], row["class"]) for row in rows] == [(path, guess.name) for path, guess in scores]
+    for row, (_, guess) in zip(rows, scores, strict=True):
         assert float(row["probability"]) == pytest.approx(
             guess.probability, abs=1e-4
         )  # graph mode, 11 filled
@@ -219,7 +219,7 @@ def test_a_process_runs_an_exported_network_and_writes_a_file(files, photos, tmp
     expected = predict(files["plain"], [photos / "val" / "sky"])
     assert [record["file"] for record in records] == [prediction.path for prediction in expected]
     for record, prediction in zip(records, expected, strict=True):
-        assert [g["class"] for g in record["predictions"]] == [g.name for g in prediction.guesses]
+        assert [g["class"] for g in record["predictions"]] == [g.name for g in prediction.scores]
 
 
 def test_a_mistake_is_one_line_and_status_2(tmp_path):
@@ -255,4 +255,4 @@ def test_the_notebooks_lines_in_the_documentation_run(files, photos, tmp_path, m
     assert len(found["predictions"]) == 9
     expected = predict(files["plain"], [Path("photo.jpg"), Path("holiday")], topk=2)
     for one, other in zip(found["predictions"], expected, strict=True):
-        assert (one.path, [g.name for g in one.guesses]) == (other.path, [g.name for g in other.guesses])
+        assert (one.path, [g.name for g in one.scores]) == (other.path, [g.name for g in other.scores])

@@ -212,7 +212,7 @@ def refusal(process: Finished) -> str:
         ([], "error: data_dir is not set: give the folder of dataset=imagenet"),
         (
             ["--data_dir", "nowhere"],
-            "error: nowhere is no folder of images: data_dir should hold one folder a class, "
+            "error: nowhere is not a folder of images: data_dir should hold one folder per class, "
             "as in nowhere/train/CLASS/IMAGE.jpg",
         ),
         (
@@ -251,7 +251,7 @@ def test_a_class_missing_in_validation_is_named(photos: Path, tmp_path: Path):
     shutil.rmtree(copy / "val" / "Äpfel und Birnen 苹果")
     assert refusal(train("--data_dir", copy, *SMALL_RUN, cwd=tmp_path)) == (
         f"error: {copy}/train has the class 'Äpfel und Birnen 苹果', which {copy}/val lacks: "
-        f"add it there, or list all classes in {copy}/classes.txt, one a line"
+        f"add it there, or list all classes in {copy}/classes.txt, one per line"
     )
 
 

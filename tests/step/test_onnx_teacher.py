@@ -98,7 +98,7 @@ def test_the_same_images_give_the_same_logits_to_the_last_bit(export):
 def test_a_pipeline_brings_the_logits_of_the_images_that_the_student_sees(export, photos):
     pipeline = Pipeline(
         source=create_source("", str(photos), "train"),
-        transform=create_transforms("", image_resize=SIZE, is_training=True),
+        transform=create_transforms("", image_resize=SIZE, is_training=True, normalize=False),
         batch_size=20,
         is_training=True,
         seed=7,

@@ -16,12 +16,12 @@ class RandomErasing:
     """Erases a random rectangle of a uint8 image that is yet to be normalised.
 
     timm and torchvision erase after the normalisation. Their 0 is the mean colour here, and their normal
-    noise has the mean and the standard deviation here. It is rounded to whole values, and what lies beyond
+    noise has the mean and the standard deviation here. It is rounded to integers, and what lies beyond
     0 and 255 (with ImageNet's numbers, 0.4 to 4 % on a side) becomes 0 and 255.
 
     Args:
-        probability: With which an image is erased.
-        scale: Smallest and largest part of the area; the part is uniform between them.
+        probability: Probability that an image is erased.
+        scale: Smallest and largest fraction of the area; it is uniform between them.
         ratio: Smallest and largest height over width; its logarithm is uniform between theirs.
         value: ``"const"`` or 0: the mean colour. Another number: the constant colour that it is in a
             normalised image. ``"pixel"`` or ``"random"``: normal noise for each pixel and channel.
@@ -30,7 +30,7 @@ class RandomErasing:
         std: Standard deviation of each channel.
 
     Raises:
-        UserError: If an argument is impossible.
+        UserError: If an argument is out of range.
     """
 
     def __init__(
@@ -112,12 +112,12 @@ def _check(
     probability: float, scale: tuple[float, float], ratio: tuple[float, float], max_attempts: int
 ) -> None:
     if not 0 <= probability <= 1:
-        raise UserError(f"re_prob={probability} is no probability: give a number from 0 to 1")
+        raise UserError(f"re_prob={probability} must be a probability, from 0 to 1")
     if not 0 < scale[0] <= scale[1] <= 1:
         raise UserError(
-            f"re_scale={scale} is no range of parts: give two growing numbers above 0 and up to 1"
+            f"re_scale={scale} must be a range of fractions: give two increasing numbers above 0 and up to 1"
         )
     if not 0 < ratio[0] <= ratio[1] < math.inf:
-        raise UserError(f"re_ratio={ratio} is no range of ratios: give two growing numbers above 0")
+        raise UserError(f"re_ratio={ratio} must be a range of ratios: give two increasing numbers above 0")
     if max_attempts < 1:
-        raise UserError(f"max_attempts={max_attempts} tries nothing: give a number above 0")
+        raise UserError(f"max_attempts={max_attempts} must be a positive integer")

@@ -25,7 +25,7 @@ class ColorJitter:
         hue: Half the range of the turn of the hue in turns, at most 0.5; or the range itself.
 
     Raises:
-        UserError: If an amount is impossible.
+        UserError: If an amount is out of range.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ def _factors(name: str, amount: Amount) -> tuple[float, float]:
         low, high = amount
     if not 0 <= low <= high < math.inf:
         raise UserError(
-            f"{name}={amount} is impossible: give a number from 0 on, or a range of factors from 0 on"
+            f"{name}={amount} is out of range: give a number of at least 0, or a range of such factors"
         )
     return float(low), float(high)
 
@@ -78,6 +78,6 @@ def _turns(amount: Amount) -> tuple[float, float]:
     low, high = (-amount, amount) if isinstance(amount, (int, float)) else amount
     if not -0.5 <= low <= high <= 0.5:
         raise UserError(
-            f"hue={amount} is impossible: give a number from 0 to 0.5, or a range within -0.5 to 0.5"
+            f"hue={amount} is out of range: give a number from 0 to 0.5, or a range within -0.5 to 0.5"
         )
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""How strongly an operation acts: a magnitude, the noise on it, and the strength it becomes."""
+"""Strength of an operation: a magnitude, the noise on it, and the strength it becomes."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ DENOMINATOR = 10  # the magnitude whose level is 1
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How geometric operations fill and look up pixels.
+    """Fill colour and interpolations of geometric operations.
 
     Args:
         fill: Colour of what lies outside the image.

@@ -1,4 +1,4 @@
-"""What an augmentation does to an image, at a strength that the caller gives.
+"""Operations on images at a strength that the caller gives.
 
 Images are Pillow's, of mode RGB or L; each function returns a new image or, where nothing changes, its input.
 Geometric operations say where an output pixel is looked up, as Pillow does: a shift of 3 moves the picture
@@ -68,17 +68,17 @@ def translate_y(
 
 
 def translate_x_relative(
-    image: Image.Image, part: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
+    image: Image.Image, fraction: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """`translate_x` by a part of the image's width."""
-    return translate_x(image, part * image.width, fill=fill, resample=resample)
+    """`translate_x` by a fraction of the image's width."""
+    return translate_x(image, fraction * image.width, fill=fill, resample=resample)
 
 
 def translate_y_relative(
-    image: Image.Image, part: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
+    image: Image.Image, fraction: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """`translate_y` by a part of the image's height."""
-    return translate_y(image, part * image.height, fill=fill, resample=resample)
+    """`translate_y` by a fraction of the image's height."""
+    return translate_y(image, fraction * image.height, fill=fill, resample=resample)
 
 
 def rotate(

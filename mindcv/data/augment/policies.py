@@ -51,10 +51,11 @@ OPTIONS: dict[str, dict[str, Option]] = {
     },
 }
 ALIASES = {"randaug": "rand", "autoaug": "original", "autoaugr": "originalr"}
+MINDCV_STD = dict.fromkeys(ALIASES, 0.5)  # what MindCV's names mean without mstd; timm's mean 0
 
 
 class Policy(Protocol):
-    """What augments an image: a function of the image and a random generator, and of nothing else."""
+    """An augmentation: a function of the image and a random generator, and of nothing else."""
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """An augmented image of the same size and mode; `image` stays as it is."""
@@ -135,15 +136,17 @@ class TrivialAugment:
 
 
 def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -> Policy:
-    """The policy of a name in timm's syntax: a head, then options after dashes in any order.
+    """Return the policy of a name in timm's syntax: a head, then options after dashes in any order.
 
     ``rand`` or ``randaug``: RandAugment. m: magnitude, 0 to 10 (10). n: operations for an image (2).
-    p: probability of each (0.5). mstd: standard deviation of normal noise on the magnitude (0); from 100 on,
-    or inf, the magnitude is uniform from 0 to m. mmax: upper limit of the magnitude (10). inc1: every
-    operation does more as its magnitude grows. w0: operations weighted. t: another set, 3a, 3aw or weights.
+    p: probability of each (0.5). mstd: standard deviation of normal noise on the magnitude (0; 0.5 with
+    ``randaug``, as in MindCV); from 100 on, or inf, the magnitude is uniform from 0 to m. mmax: upper limit
+    of the magnitude (10). inc1: every operation does more as its magnitude grows. w0: operations weighted.
+    t: another set, 3a, 3aw or weights.
 
     ``original`` or ``autoaug``, ``originalr`` or ``autoaugr``, ``v0``, ``v0r``: AutoAugment; with r,
-    Posterize does more as its magnitude grows. ``3a``: 3-Augment. All have mstd, as above (0).
+    Posterize does more as its magnitude grows. ``3a``: 3-Augment. All have mstd, as above (0; 0.5 with
+    ``autoaug`` and ``autoaugr``, as in MindCV).
 
     ``trivialaugwide``: TrivialAugment. m: draw from the m weakest of its 31 strengths (31).
 
@@ -159,7 +162,7 @@ def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -
         A function of an RGB or L image and a generator. It can be pickled.
 
     Raises:
-        UserError: If the name has an unknown or impossible part.
+        UserError: If the name or one of its options is unknown or out of range.
     """
     head, tokens = split_name(name, [*OPTIONS, *ALIASES])
     kind = ALIASES.get(head, head)
@@ -167,7 +170,7 @@ def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -
     geometry = Geometry(fill=fill)
     match kind:
         case "rand":
-            return _rand(name, values, geometry)
+            return _rand(name, values, geometry, default_std=MINDCV_STD.get(head, 0.0))
         case "augmix":
             return AugMix(
                 magnitude=Magnitude(mean=float(values.get("m", 3)), std=_std(values, math.inf)),
@@ -183,10 +186,12 @@ def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -
             bins = int(values.get("m", WIDE_BINS))
             return TrivialAugment(operations=wide_operations(size), geometry=geometry, bins=bins)
         case _:
-            return AutoAugment(sequences=POLICIES[kind], geometry=geometry, std=_std(values, 0.0))
+            return AutoAugment(
+                sequences=POLICIES[kind], geometry=geometry, std=_std(values, MINDCV_STD.get(head, 0.0))
+            )
 
 
-def _rand(name: str, values: dict[str, str], geometry: Geometry) -> RandAugment:
+def _rand(name: str, values: dict[str, str], geometry: Geometry, *, default_std: float) -> RandAugment:
     top = float(values.get("mmax", DENOMINATOR))
     mean = float(values.get("m", min(DENOMINATOR, top)))
     if mean > top:
@@ -199,7 +204,7 @@ def _rand(name: str, values: dict[str, str], geometry: Geometry) -> RandAugment:
         )
     return RandAugment(
         choice=choice,
-        magnitude=Magnitude(mean=mean, std=_std(values, 0.0), top=top),
+        magnitude=Magnitude(mean=mean, std=_std(values, default_std), top=top),
         geometry=geometry,
         count=count,
         probability=float(values.get("p", 0.5)),

@@ -19,7 +19,7 @@ class Number:
     Args:
         low: Smallest value.
         high: Largest value.
-        whole: Without a fraction.
+        whole: Integers only.
         also: Another value that has a meaning of its own.
     """
 
@@ -32,7 +32,8 @@ class Number:
     def values(self) -> str:
         """The values, in words."""
         other = f"{self.also}, or " if self.also else ""
-        return f"{other}a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
+        kind = "an integer" if self.whole else "a number"
+        return f"{other}{kind} from {self.low:g} to {self.high:g}"
 
     def owns(self, text: str) -> bool:
         """Whether what follows the option's name can be meant for it."""
@@ -91,13 +92,13 @@ def read_options(name: str, head: str, tokens: list[str], options: Mapping[str, 
     """Options by their names, with their values as they are written.
 
     Args:
-        name: The whole name, for messages.
+        name: The name, for messages.
         head: Its head.
         tokens: What follows it, such as ``["m9", "mstd0.5"]``.
         options: What the head allows.
 
     Raises:
-        UserError: If an option is unknown, comes twice or has an impossible value.
+        UserError: If an option is unknown, is duplicated or has a value out of range.
     """
     values: dict[str, str] = {}
     for token in tokens:
@@ -105,15 +106,15 @@ def read_options(name: str, head: str, tokens: list[str], options: Mapping[str, 
         if key is None:
             known = f"has {', '.join(options)}" if options else "has none"
             hint = did_you_mean(re.split(r"[^a-z]", token)[0], options)
-            raise mistake(name, f"{head} has no option {token!r}: it {known}{hint}")
+            raise mistake(name, f"unknown option {token!r}: {head} {known}{hint}")
         if key in values:
             raise mistake(name, f"{token!r} repeats {key}: give it once")
         values[key] = token[len(key) :]
         if not options[key].allows(values[key]):
-            raise mistake(name, f"{token!r} is impossible: {key} takes {options[key].values}")
+            raise mistake(name, f"{token!r} is invalid: {key} takes {options[key].values}")
     return values
 
 
 def mistake(name: str, message: str) -> UserError:
-    """The error about a part of a policy's name."""
+    """Return the error about a policy's name."""
     return UserError(f"auto_augment={name!r}: {message}")

@@ -138,8 +138,13 @@ SETS = {
     "weights": weighted(_SOFT, _WEIGHTS),
 }
 
-# timm's set: the paper leaves the four enhancements out, as they resemble the corruptions of its test.
-AUGMIX = tuple(operation for name, operation in INCREASING.items() if name not in ("Invert", "SolarizeAdd"))
+# timm's set and shifts: the paper leaves the four enhancements out, as they resemble the corruptions of its
+# test.
+AUGMIX = tuple(
+    replace(operation, span=0.3) if name.startswith("Translate") else operation
+    for name, operation in INCREASING.items()
+    if name not in ("Invert", "SolarizeAdd")
+)
 
 
 def wide_operations(size: int) -> tuple[Operation, ...]:

@@ -94,7 +94,7 @@ def _read_cifar(root: Path, names: Sequence[str], archive: str, meta: str, *, cl
             )
         data = np.fromfile(path, np.uint8)
         if data.size == 0 or data.size % (label_bytes + CIFAR_PIXELS):
-            raise UserError(f"{path} is damaged: {data.size} bytes are no whole number of images")
+            raise UserError(f"{path} is damaged: {data.size} bytes are not a multiple of an image's size")
         records.append(data.reshape(-1, label_bytes + CIFAR_PIXELS))
     rows = np.concatenate(records)
     labels = rows[:, label_bytes - 1].astype(np.int32)
@@ -138,7 +138,5 @@ def _read_idx_file(path: Path, magic: int) -> NDArray[np.uint8]:
     header = 4 * (1 + dimensions)
     found, *shape = np.frombuffer(data[:header].ljust(header, b"\0"), ">i4").tolist()
     if found != magic or min(shape) < 1 or len(data) != header + np.prod(shape):
-        raise UserError(
-            f"{path} is damaged: it is no IDX file of {dimensions} dimensions, or not a whole one"
-        )
+        raise UserError(f"{path} is damaged: it is not an intact IDX file of {dimensions} dimensions")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits as a small image folder: a whole experiment without a download."""
+"""scikit-learn's 1,797 handwritten digits as a small image folder: an experiment without a download."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""Image folders: one folder a split, in it one folder a class, in it the images."""
+"""Image folders: one folder per split, in it one folder per class, in it the images."""
 
 import io
 import logging
@@ -41,11 +41,11 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
 
     The order is that of the first split's folders, sorted, and all splits must have the same ones: a class
     missing from one of two folders would shift every label after it. A file ``classes.txt`` in `root`, one
-    folder name a line, states the order instead; then a split may lack classes.
+    folder name per line, states the order instead; then a split may lack classes.
 
     Args:
         root: Folder of the dataset.
-        splits: Names of its splits, training first. Those that are not on disk are passed over.
+        splits: Names of its splits, training first. Those that are not on disk are skipped.
 
     Raises:
         UserError: If no split is there, if they differ in their classes, or if ``classes.txt`` lacks one.
@@ -72,7 +72,7 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
             if missing:
                 raise UserError(
                     f"{root / there} has the class {_quoted(missing)}, which {root / absent} lacks: "
-                    f"add it there, or list all classes in {root / CLASSES_FILE}, one a line"
+                    f"add it there, or list all classes in {root / CLASSES_FILE}, one per line"
                 )
     return classes
 
@@ -98,14 +98,14 @@ class FolderSource(StreamSource):
         files = [names for names, _ in listed]
         others = sum(count for _, count in listed)
         if others:
-            logger.warning("%d files in %s are no %s: passed over", others, folder, ", ".join(EXTENSIONS))
+            logger.warning("skipped %d files in %s that are not %s", others, folder, ", ".join(EXTENSIONS))
         empty = [name for name, names in zip(classes, files, strict=True) if not names]
         if len(empty) == len(files):
             raise UserError(f"{folder} holds no image: MindSpore reads {', '.join(EXTENSIONS)} files")
         if empty and not (Path(root) / CLASSES_FILE).is_file():
             raise UserError(
                 f"{folder} holds no image of class {_quoted(empty)}: add some, or list all classes in "
-                f"{Path(root) / CLASSES_FILE}, one a line"
+                f"{Path(root) / CLASSES_FILE}, one per line"
             )
         # Fixed-width bytes take a third of the memory of a list of strings: 36 MB for ImageNet.
         self._names = np.array([name for names in files for name in names], dtype=np.bytes_)
@@ -113,7 +113,7 @@ class FolderSource(StreamSource):
         super().__init__(str(folder), classes, labels)
         self._last_read: deque[np.int64] = deque(maxlen=LAST_READ)
         self._bad_images = BadImages(self.origin)
-        self._known_bad: set[int] = set()  # passed over without a look where another image is looked for
+        self._known_bad: set[int] = set()  # skipped without reading in a search for a replacement
         self._failure = ""
 
     def path(self, index: int | np.int64) -> str:
@@ -124,11 +124,11 @@ class FolderSource(StreamSource):
         return f"{self.classes[self.labels[index]]}/{os.fsdecode(self._names[index])}"
 
     def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
-        """What was bad since the last call, see `BadImages.report`."""
+        """Report bad images since the last call, see `BadImages.report`."""
         return self._bad_images.report(outcome, rank=rank, always=always)
 
     def diagnose(self) -> str:
-        """What is wrong with the files read last, and the remedy; empty if nothing is."""
+        """Describe what is wrong with the files read last, and the remedy; empty if nothing is."""
         if self._failure or self._has_vanished():
             return self._failure or f"data_dir={self.origin} has vanished: is its disk still mounted?"
         faults = {}
@@ -183,7 +183,7 @@ class FolderSource(StreamSource):
         raise UserError(self._failure)
 
     def _others(self, indices: NDArray[np.int64], place: int, on_bad_image: BadImage) -> Iterator[int]:
-        """What may take a place instead: the rest of its class, or of the order, from it on and around."""
+        """Yield replacements for an image: the rest of its class, or of the order, from it on and around."""
         members = indices
         if on_bad_image == "replace":
             label = self.labels[indices[place]]
@@ -269,7 +269,7 @@ def _listed_classes(root: Path) -> list[str]:
 def _expected(root: Path, split: str) -> str:
     missing = root if not root.is_dir() else root / split
     pattern = root / split / "CLASS" / "IMAGE.jpg"
-    return f"{missing} is no folder of images: data_dir should hold one folder a class, as in {pattern}"
+    return f"{missing} is not a folder of images: data_dir should hold one folder per class, as in {pattern}"
 
 
 def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:

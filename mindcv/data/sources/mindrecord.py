@@ -58,7 +58,7 @@ class MindRecordSource(Source):
         labels = [row[0] for row in rows.create_tuple_iterator(num_epochs=1, output_numpy=True)]
         labels = np.concatenate(labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise UserError(f"{self.origin}: a label must be one whole number, 0 or more")
+            raise UserError(f"{self.origin}: a label must be an integer, 0 or more")
         for label in (labels.min(), labels.max()):
             if not 0 <= label < LABELS_END:
                 raise UserError(f"{self.origin} has the label {label}: give labels from 0 on")

@@ -1,4 +1,4 @@
-"""What every dataset is here: samples in random access, of which a MindSpore dataset yields any sequence."""
+"""Base classes of datasets: samples in random access, of which a MindSpore dataset yields any sequence."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,8 +14,8 @@ Sample = tuple[NDArray[np.uint8], Any]  # an image, and its label: an int32 scal
 Indices = NDArray[np.int64]
 LaterPasses = Callable[[int], Indices]
 
-# What becomes of an image that cannot be read: it ends the pass; the next one of the pass comes in its place,
-# or the next one of its class; or its place is left blank, by a black image of the label -1.
+# What happens if an image cannot be read: the pass ends; or the next image of the pass replaces it, or the
+# next one of its class, or a black image with the label -1.
 BadImage = Literal["fail", "skip", "replace", "blank"]
 
 
@@ -51,7 +51,7 @@ class Source(ABC):
             later: Gives the samples of the second pass and further ones by their number, from 1; as many as
                 `indices`. Without it every pass is the same.
             num_parallel_workers: Threads that read, where MindSpore reads the files itself.
-            on_bad_image: What becomes of an image that cannot be read, where samples are files. Pixels in
+            on_bad_image: What to do if an image cannot be read, where samples are files. Pixels in
                 memory are never bad, and where MindSpore reads the files itself a bad image always fails.
 
         Returns:
@@ -60,11 +60,11 @@ class Source(ABC):
         """
 
     def diagnose(self) -> str:
-        """What is wrong with the files read last, and the remedy; empty if nothing is, or they are none."""
+        """Describe what is wrong with the files read last, and the remedy; empty if nothing is."""
         return ""
 
     def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
-        """What was bad since the last call, see `BadImages.report`; empty where samples are no files."""
+        """Report bad images since the last call, see `BadImages.report`; empty if samples are not files."""
         return ""
 
 
@@ -120,7 +120,7 @@ def stream(columns: Sequence[str], rows: Callable[[int], Iterable[tuple[Any, ...
 
 
 class _Stream:
-    """What a `GeneratorDataset` iterates: without `__getitem__`, MindSpore puts no sampler before it."""
+    """Iterable of a `GeneratorDataset`: without `__getitem__`, MindSpore puts no sampler before it."""
 
     def __init__(self, rows: Callable[[int], Iterable[tuple[Any, ...]]], length: int) -> None:
         self._rows = rows

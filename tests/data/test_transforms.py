@@ -1,14 +1,17 @@
 """What the transforms do to pixels, against references in NumPy and Pillow."""
 
 import io
+from functools import partial
 
 import mindspore.dataset as ds
 import numpy as np
 import pytest
 from PIL import Image
 
-from mindcv.data import create_transforms
+from mindcv.data import create_transforms as create_normalized_transforms
 from mindcv.errors import UserError
+
+create_transforms = partial(create_normalized_transforms, normalize=False)
 
 ALL = ["imagenet", "image_folder", "mindrecord", "digits", "cifar10", "cifar100", "mnist", "fashion_mnist"]
 GREY_ARRAYS = ("mnist", "fashion_mnist")
@@ -64,7 +67,7 @@ def resized_bilinear(pixels, height, width):
 
 
 def centre(pixels, height, width):
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)
     return pixels[top : top + height, left : left + width]
 
 
@@ -91,7 +94,9 @@ def test_every_dataset_yields_uint8_channels_first(name, in_channels, is_trainin
     assert images.std() > 1
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "area", "pilcubic"])
+@pytest.mark.parametrize(
+    "interpolation", ["nearest", "bilinear", "bicubic", "area", "pilcubic", "pilbilinear"]
+)
 @pytest.mark.parametrize("name", ["imagenet", "digits", "cifar10", "mnist"])
 @pytest.mark.parametrize("is_training", [False, True])
 def test_every_interpolation_works_on_every_kind_of_image(name, interpolation, is_training):
@@ -274,8 +279,9 @@ def test_flips_are_independent_of_each_other_and_of_the_shift():
 def test_impossible_options_are_explained():
     for options, message in (
         ({"interpolation": "bilinaer"}, "interpolation='bilinaer' is unknown.*; did you mean 'bilinear'?"),
-        ({"in_channels": 4}, "in_channels=4 is impossible: images have 3 channels, or 1 for grey"),
-        ({"crop_pct": 0.0}, "crop_pct=0.0 is no part of an image"),
+        ({"in_channels": 4}, "in_channels=4 is not supported: give 3 for colour or 1 for grey"),
+        ({"crop_pct": 0.0}, "crop_pct=0.0 is out of range: give a fraction above 0, of which 1 keeps all"),
+        ({"mean": (1.0, 2.0)}, r"mean=\(1.0, 2.0\) has 2 numbers: give 3, one for each channel"),
         ({"dataset_name": "imagnet"}, "dataset='imagnet' is unknown.*; did you mean 'imagenet'?"),
     ):
         with pytest.raises(UserError, match=message):

@@ -6,13 +6,21 @@ import pytest
 from mindspore.dataset import vision
 from PIL import Image
 
-from mindcv.data import Augmentation, Pipeline, create_loader, create_transforms, epoch_keys
+from mindcv.data import (
+    Augmentation,
+    Pipeline,
+    channel_statistics,
+    create_loader,
+    create_transforms,
+    epoch_keys,
+)
 from mindcv.data.seeded_augmentation import generator
 from mindcv.data.sources.source import ArraySource
 from mindcv.data.transforms import create_augmentation
 from mindcv.errors import UserError
 
 COUNT, SIDE = 22, 6
+MEAN, STD = channel_statistics("cifar10")
 
 
 def draw(image, rng):
@@ -97,7 +105,9 @@ def test_copies_of_an_image_are_augmented_differently():
 
 
 def test_whole_recipes_repeat_themselves_and_resume_with_mindspores_crops_too():
-    transform = create_transforms("cifar10", 16, True, auto_augment="rand-m9-mstd0.5", re_prob=0.5)
+    transform = create_transforms(
+        "cifar10", 16, True, auto_augment="rand-m9-mstd0.5", re_prob=0.5, normalize=False
+    )
     data = pipeline(transform, cutmix=1.0, mixup=0.2, aug_repeats=2)
     whole = collect(data.epoch(1))
     assert np.array_equal(collect(data.epoch(1)), whole)
@@ -167,7 +177,14 @@ def test_options_of_the_transforms_reach_the_images(name, in_channels, options):
 
     def epoch(is_training=True, **options):
         transform = create_transforms(
-            name, 16, is_training, hflip=0.0, crop_padding=0, in_channels=in_channels, **options
+            name,
+            16,
+            is_training,
+            hflip=0.0,
+            crop_padding=0,
+            in_channels=in_channels,
+            normalize=False,
+            **options,
         )
         data = Pipeline(source=memory, transform=transform, batch_size=16, is_training=True)
         return collect(data.epoch(0), (0, 1, 2, 3))
@@ -180,10 +197,10 @@ def test_options_of_the_transforms_reach_the_images(name, in_channels, options):
 
 def test_a_policy_takes_the_place_of_jitter_and_erasing_comes_last():
     def kinds(**options):
-        stage = create_augmentation("cifar10", 32, **options)
+        stage = create_augmentation(MEAN, STD, 32, **options)
         return [type(part).__name__ for part in (*stage.pictures, *stage.pixels)]
 
-    assert create_augmentation() is None
+    assert create_augmentation(MEAN, STD) is None
     assert kinds(color_jitter=0.4, re_prob=0.1) == ["ColorJitter", "RandomErasing"]
     assert len(kinds(auto_augment="rand-m9", color_jitter=0.4, re_prob=0.1)) == 2
     assert kinds(auto_augment="rand-m9", color_jitter=0.4)[0] != "ColorJitter"
@@ -191,10 +208,23 @@ def test_a_policy_takes_the_place_of_jitter_and_erasing_comes_last():
 
 
 def test_jitter_is_one_number_or_three_or_four():
-    jitter = create_augmentation(color_jitter=0.4).pictures[0]
+    jitter = create_augmentation(MEAN, STD, color_jitter=0.4).pictures[0]
     assert jitter.brightness == jitter.contrast == jitter.saturation == (0.6, 1.4)
     assert jitter.hue == (0, 0)
-    jitter = create_augmentation(color_jitter=(0.1, 0.2, 0.3, 0.4)).pictures[0]
+    jitter = create_augmentation(MEAN, STD, color_jitter=(0.1, 0.2, 0.3, 0.4)).pictures[0]
     assert (jitter.brightness, jitter.saturation, jitter.hue) == ((0.9, 1.1), (0.7, 1.3), (-0.4, 0.4))
     with pytest.raises(UserError, match=r"color_jitter=\(0.1, 0.2\) has 2 numbers: give one, or three for"):
-        create_augmentation(color_jitter=(0.1, 0.2))
+        create_augmentation(MEAN, STD, color_jitter=(0.1, 0.2))
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_policies_and_erasing_fill_with_the_mean_that_is_configured(in_channels):
+    mean, std = (10.0, 120.0, 250.0)[:in_channels], (1.0, 2.0, 3.0)[:in_channels]
+    operators = create_transforms(
+        "", 16, True, "rand-m5", re_prob=0.5, mean=mean, std=std, in_channels=in_channels, normalize=False
+    )
+    (augmentation,) = (operator for operator in operators if isinstance(operator, Augmentation))
+    filled = mean if in_channels == 3 else mean * 3
+    assert augmentation.pictures[0].geometry.fill == filled
+    assert augmentation.pixels[0].mean.tolist() == list(filled)
+    assert augmentation.pixels[0].std.tolist() == list(std if in_channels == 3 else std * 3)

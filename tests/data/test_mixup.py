@@ -124,10 +124,10 @@ def test_a_batch_that_is_not_mixed_keeps_its_images_and_its_labels_are_certain()
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mixup_alpha": -1}, "mixup=-1 is impossible: give 0 for none, or the alpha"),
-        ({"cutmix_alpha": math.nan}, "cutmix=nan is impossible"),
-        ({"prob": 1.5}, "cutmix_prob=1.5 is no probability: give a number from 0 to 1"),
-        ({"switch_prob": -0.5}, "mixup_switch_prob=-0.5 is no probability"),
+        ({"mixup_alpha": -1}, "mixup=-1 is out of range: give 0 to switch it off, or the alpha"),
+        ({"cutmix_alpha": math.nan}, "cutmix=nan is out of range"),
+        ({"prob": 1.5}, "cutmix_prob=1.5 must be a probability, from 0 to 1"),
+        ({"switch_prob": -0.5}, "mixup_switch_prob=-0.5 must be a probability"),
     ],
 )
 def test_impossible_numbers_are_explained(options, message):
@@ -208,7 +208,9 @@ def test_mixing_ends_at_its_epoch_and_labels_stay_probabilities():
 
 
 def test_an_end_of_mixing_before_the_start_is_explained():
-    with pytest.raises(UserError, match="mixup_off_epoch=-1 is no epoch: give 0 for never, or more"):
+    with pytest.raises(
+        UserError, match="mixup_off_epoch=-1 must not be negative: give an epoch, or 0 for never"
+    ):
         pipeline(mixup_off_epoch=-1)
 
 

@@ -140,17 +140,18 @@ def test_erasing_is_determined_by_the_generator():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"probability": 1.5}, "re_prob=1.5 is no probability: give a number from 0 to 1"),
-        ({"probability": float("nan")}, "re_prob=nan is no probability: give a number from 0 to 1"),
+        ({"probability": 1.5}, "re_prob=1.5 must be a probability, from 0 to 1"),
+        ({"probability": float("nan")}, "re_prob=nan must be a probability, from 0 to 1"),
         (
             {"scale": (0.5, 0.2)},
-            "re_scale=(0.5, 0.2) is no range of parts: give two growing numbers above 0 and up to 1",
+            "re_scale=(0.5, 0.2) must be a range of fractions: "
+            "give two increasing numbers above 0 and up to 1",
         ),
         (
             {"ratio": (0.0, 3.3)},
-            "re_ratio=(0.0, 3.3) is no range of ratios: give two growing numbers above 0",
+            "re_ratio=(0.0, 3.3) must be a range of ratios: give two increasing numbers above 0",
         ),
-        ({"max_attempts": 0}, "max_attempts=0 tries nothing: give a number above 0"),
+        ({"max_attempts": 0}, "max_attempts=0 must be a positive integer"),
         (
             {"value": "rand"},
             "re_value='rand' is unknown: give a number (0 is the mean colour), or 'random' for noise",

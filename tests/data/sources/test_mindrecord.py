@@ -47,7 +47,10 @@ def records(tmp_path_factory):
 
 def evaluated(source, **options):
     pipeline = Pipeline(
-        source=source, transform=create_transforms("mindrecord", 8, crop_pct=1.0), batch_size=4, **options
+        source=source,
+        transform=create_transforms("mindrecord", 8, crop_pct=1.0, normalize=False),
+        batch_size=4,
+        **options,
     )
     batches = list(pipeline.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True))
     images = np.concatenate([image for image, _ in batches])
@@ -127,7 +130,10 @@ def test_augmentation_in_python_follows_from_an_images_place(records):
         return np.full_like(image, rng.integers(256))
 
     source = create_source("mindrecord", records, "train")
-    opened, channels_first = create_transforms("mindrecord", 8, crop_pct=1.0), vision.HWC2CHW()
+    opened, channels_first = (
+        create_transforms("mindrecord", 8, crop_pct=1.0, normalize=False),
+        vision.HWC2CHW(),
+    )
     data = Pipeline(
         source=source,
         transform=[*opened[:-1], Augmentation(pixels=[constant]), channels_first],
@@ -155,13 +161,15 @@ def test_augmentation_in_python_follows_from_an_images_place(records):
 def test_repeated_images_in_one_dataset_for_all_epochs_are_refused(records):
     data = Pipeline(
         source=create_source("mindrecord", records, "train"),
-        transform=create_transforms("mindrecord", 8, True),
+        transform=create_transforms("mindrecord", 8, True, normalize=False),
         batch_size=4,
         is_training=True,
         aug_repeats=3,
     )
     assert data.epoch(0).get_dataset_size() == data.steps_per_epoch == 6
-    with pytest.raises(UserError, match="aug_repeats=3 with dataset_sink_mode would train on the same part"):
+    with pytest.raises(
+        UserError, match="aug_repeats=3 with dataset_sink_mode would train on the same images"
+    ):
         data.run()
 
 

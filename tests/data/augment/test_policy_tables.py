@@ -159,8 +159,8 @@ def test_autoaugment_has_the_pairs_of_its_tables():
 
 def test_names_of_mindcv_are_those_of_timm():
     assert create_policy("autoaug-mstd0.5") == create_policy("original-mstd0.5")
-    assert create_policy("autoaugr") == create_policy("originalr") != create_policy("original")
-    assert create_policy("randaug-m7-inc1") == create_policy("rand-inc1-m7")
+    assert create_policy("autoaugr") == create_policy("originalr-mstd0.5") != create_policy("autoaug")
+    assert create_policy("randaug-m7-inc1") == create_policy("rand-inc1-m7-mstd0.5")
 
 
 def test_three_augments_strengths_are_those_of_deit_iii():
@@ -193,4 +193,9 @@ def test_sets_of_key_t_have_timms_weights():
 
 def test_augmix_has_thirteen_increasing_operations():
     assert len(AUGMIX) == 13
-    assert set(INCREASING.values()) - set(AUGMIX) == {INCREASING["Invert"], INCREASING["SolarizeAdd"]}
+    others = {INCREASING[name] for name in ("Invert", "SolarizeAdd", "TranslateX", "TranslateY")}
+    assert set(INCREASING.values()) - set(AUGMIX) == others
+    shifts = {
+        (operation.apply, operation.strength(1.0)) for operation in set(AUGMIX) - set(INCREASING.values())
+    }
+    assert shifts == {(ops.translate_x_relative, 0.3), (ops.translate_y_relative, 0.3)}

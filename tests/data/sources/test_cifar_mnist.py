@@ -111,7 +111,7 @@ def test_a_cut_cifar_file_is_named(cifar10):
     path = cifar10[0] / "cifar-10-batches-bin" / "test_batch.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(
-        UserError, match=r"test_batch.bin is damaged: 6145 bytes are no whole number of images"
+        UserError, match=r"test_batch.bin is damaged: 6145 bytes are not a multiple of an image"
     ):
         create_source("cifar10", cifar10[0], "test")
 

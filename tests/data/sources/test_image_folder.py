@@ -68,7 +68,7 @@ def test_only_images_that_mindspore_decodes_are_listed_and_the_log_counts_the_ot
     with caplog.at_level(logging.INFO, "mindcv.data"):
         assert len(create_source("", pets, "train")) == 12
     assert [record.getMessage() for record in caplog.records] == [
-        f"2 files in {pets}/train are no .jpg, .jpeg, .png, .bmp: passed over"
+        f"skipped 2 files in {pets}/train that are not .jpg, .jpeg, .png, .bmp"
     ]
 
 
@@ -89,8 +89,8 @@ def test_an_empty_split_name_takes_the_folders_of_the_root(pets):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ("val", r"val has the class 'bee', which .*train lacks: .*classes\.txt, one a line"),
-        ("train", r"train has the class 'bee', which .*val lacks: .*classes\.txt, one a line"),
+        ("val", r"val has the class 'bee', which .*train lacks: .*classes\.txt, one per line"),
+        ("train", r"train has the class 'bee', which .*val lacks: .*classes\.txt, one per line"),
     ],
 )
 def test_a_class_in_one_split_only_is_named(pets, extra, message):
@@ -153,9 +153,9 @@ def test_a_class_without_an_image_is_an_error_unless_the_classes_file_states_it(
 
 def test_what_is_no_image_folder_is_told_the_layout(tmp_path, pets):
     for root in (tmp_path / "nowhere", tmp_path / "train"):
-        with pytest.raises(UserError, match=r"should hold one folder a class, as in .*train/CLASS/IMAGE.jpg"):
+        with pytest.raises(UserError, match=r"should hold one folder per class, as in .*CLASS/IMAGE.jpg"):
             create_source("imagenet", root, "train")
-    with pytest.raises(UserError, match="test is no folder of images"):
+    with pytest.raises(UserError, match="test is not a folder of images"):
         create_source("imagenet", pets, "test")
 
 

@@ -91,11 +91,11 @@ def test_batches_are_filled_up_and_unreadable_files_keep_their_places():
     found = list(Classifier(network, NAMES).predict(given, batch_size=3, topk=1))
     assert [prediction.path for prediction in found] == [image.path for image in given]
     assert [prediction.problem for prediction in found] == [image.problem for image in given]
-    first = [prediction.guesses[0].index if prediction.guesses else None for prediction in found]
+    first = [prediction.scores[0].index if prediction.scores else None for prediction in found]
     assert first == [0, None, 2, None, None, None, 0, 2, None]
     assert [batch.shape for batch in network.batches] == [(3, 3, 2, 2), (3, 3, 2, 2)]
     assert network.batches[0][2].max() == 0
-    guess = found[0].guesses[0]
+    guess = found[0].scores[0]
     assert guess == ClassScore(
         index=0, name=NAMES[0], probability=pytest.approx(softmax(np.array([2.0, 1, 0]))[0])
     )
@@ -103,12 +103,12 @@ def test_batches_are_filled_up_and_unreadable_files_keep_their_places():
 
 def test_an_output_without_a_name_is_called_by_its_number():
     (prediction,) = Classifier(Brightness(), ["dark"]).predict(images(200), batch_size=1)
-    assert [(guess.index, guess.name) for guess in prediction.guesses] == [(0, "dark"), (1, "1"), (2, "2")]
+    assert [(guess.index, guess.name) for guess in prediction.scores] == [(0, "dark"), (1, "1"), (2, "2")]
 
 
 def test_a_broken_network_has_no_opinion():
     broken = Classifier(lambda pixels: np.full((len(pixels), 3), np.nan, np.float32))
-    with pytest.raises(NotFiniteError, match=r"^0.png: the network answers with no finite numbers"):
+    with pytest.raises(NotFiniteError, match=r"^0.png: the network returns NaN or infinity"):
         list(broken.predict(images(1), batch_size=2))
 
 
@@ -124,13 +124,13 @@ def test_batches_are_as_even_as_may_be(count, largest, expected):
 PREDICTIONS = [
     Prediction(
         path='ein Ordner/苹果, "rot".jpg',
-        guesses=(
+        scores=(
             ClassScore(index=0, name=NAMES[0], probability=0.75),
             ClassScore(index=1, name=NAMES[1], probability=0.2345678),
         ),
     ),
     Prediction(path="broken.jpg", problem="broken.jpg is damaged"),
-    Prediction(path="a\nb.png", guesses=(ClassScore(index=2, name="sky", probability=1.0),)),
+    Prediction(path="a\nb.png", scores=(ClassScore(index=2, name="sky", probability=1.0),)),
 ]
 
 
@@ -175,7 +175,7 @@ def test_a_table_is_aligned_where_chinese_characters_take_two_columns():
 
 def test_a_long_name_gets_a_line_of_its_own():
     path = "x" * 70
-    lines = written("table", [Prediction(path=path, guesses=PREDICTIONS[2].guesses)]).splitlines()
+    lines = written("table", [Prediction(path=path, scores=PREDICTIONS[2].scores)]).splitlines()
     assert lines == [path, "   1.0000  sky"]
 
 
@@ -183,7 +183,7 @@ def test_a_long_name_gets_a_line_of_its_own():
 def test_a_file_name_that_is_no_unicode_can_be_written(tmp_path, kind):
     name = os.fsdecode(b"\xff.png")
     with open_writer(kind, tmp_path / "out", [name]) as writer:
-        writer.write(Prediction(path=name, guesses=PREDICTIONS[2].guesses))
+        writer.write(Prediction(path=name, scores=PREDICTIONS[2].scores))
     content = (tmp_path / "out").read_bytes()
     if kind == "jsonl":
         assert json.loads(content)["file"] == name

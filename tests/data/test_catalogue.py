@@ -30,7 +30,7 @@ def test_statistics_of_grey_follow_the_channels_weights():
 
 
 def test_statistics_refuse_other_channels():
-    with pytest.raises(UserError, match="in_channels=2 is impossible"):
+    with pytest.raises(UserError, match="in_channels=2 is not supported"):
         channel_statistics("digits", 2)
 
 

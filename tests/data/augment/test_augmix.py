@@ -8,6 +8,9 @@ from PIL import Image
 
 from mindcv.data.augment import create_policy
 from mindcv.data.augment.magnitudes import Operation
+from mindcv.data.augment.operations import translate_x_relative, translate_y_relative
+from mindcv.data.augment.policy_tables import AUGMIX
+from tests.support.peers import timm
 
 
 def plane(colour, mode="RGB"):
@@ -31,6 +34,19 @@ def shares(name, times=1500):
     rng, black = np.random.default_rng(0), plane((0, 0, 0))
     chains = np.array([np.asarray(policy(black, rng))[0, 0] for _ in range(times)]) / 255
     return np.concatenate([chains, 1 - chains.sum(1, keepdims=True)], 1)
+
+
+def test_images_are_shifted_as_far_as_in_timm():
+    theirs = timm.data.auto_augment.augmix_ops(magnitude=10, hparams={"translate_pct": 0.3})
+    expected = {
+        op.name: op.level_fn(10, {"translate_pct": 0.3})[0] for op in theirs if "Translate" in op.name
+    }
+    assert sorted(map(abs, expected.values())) == [0.3, 0.3]
+    ours = [
+        operation for operation in AUGMIX if operation.apply in (translate_x_relative, translate_y_relative)
+    ]
+    assert [operation.strength(1.0) for operation in ours] == [0.3, 0.3]
+    assert len(AUGMIX) == len(theirs)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,18 @@ from mindcv.data.augment import create_policy
 from mindcv.errors import UserError
 
 HEADS = "3a, augmix, autoaug, autoaugr, original, originalr, rand, randaug, trivialaugwide, v0, v0r"
-RAND = "rand has no option {}: it has m, n, p, mstd, mmax, inc, w, t"
+RAND = "unknown option {}: rand has m, n, p, mstd, mmax, inc, w, t"
 
 
-def test_defaults_are_timms():
+def test_defaults_are_timms_and_mindcvs_where_the_name_is_mindcvs():
     policy = create_policy("rand")
     assert (policy.magnitude.mean, policy.magnitude.std, policy.magnitude.top) == (10, 0, 10)
     assert (policy.count, policy.probability, policy.choice.weights) == (2, 0.5, None)
     assert policy.geometry.fill == (124, 116, 104)
     assert create_policy("original").std == 0
+    assert {create_policy(name).std for name in ("autoaug", "autoaugr")} == {0.5}
+    assert create_policy("randaug-m9").magnitude.std == 0.5
+    assert create_policy("randaug-m9-mstd0").magnitude.std == create_policy("autoaug-mstd0").std == 0
     mix = create_policy("augmix")
     assert (mix.magnitude.mean, mix.magnitude.std) == (3, math.inf)
     assert (mix.width, mix.depth, mix.alpha, mix.blended) == (3, -1, 1, False)
@@ -43,33 +46,33 @@ def test_options_may_stand_in_any_order():
         ("rand-", f": {RAND.format(repr(''))}"),
         ("rand-m9-msdt0.5", f": {RAND.format(repr('msdt0.5'))}; did you mean 'mstd'?"),
         ("rand-tfoo", f": {RAND.format(repr('tfoo'))}"),
-        ("3a-m5", ": 3a has no option 'm5': it has mstd"),
-        ("trivialaugwide-n2", ": trivialaugwide has no option 'n2': it has m"),
-        ("rand-m", ": 'm' is impossible: m takes a number from 0 to 100"),
-        ("rand-m-3", ": 'm' is impossible: m takes a number from 0 to 100"),
-        ("rand-m1e1", ": 'm1e1' is impossible: m takes a number from 0 to 100"),
+        ("3a-m5", ": unknown option 'm5': 3a has mstd"),
+        ("trivialaugwide-n2", ": unknown option 'n2': trivialaugwide has m"),
+        ("rand-m", ": 'm' is invalid: m takes a number from 0 to 100"),
+        ("rand-m-3", ": 'm' is invalid: m takes a number from 0 to 100"),
+        ("rand-m1e1", ": 'm1e1' is invalid: m takes a number from 0 to 100"),
         ("rand-m12", ": m12 is above the limit of 10: lower it, or give mmax12 too"),
         ("rand-m9-mmax8", ": m9 is above the limit of 8: lower it, or give mmax9 too"),
-        ("rand-mmax0", ": 'mmax0' is impossible: mmax takes a number from 1 to 100"),
-        ("rand-n0", ": 'n0' is impossible: n takes a whole number from 1 to 100"),
-        ("rand-n1.5", ": 'n1.5' is impossible: n takes a whole number from 1 to 100"),
-        ("rand-p1.1", ": 'p1.1' is impossible: p takes a number from 0 to 1"),
+        ("rand-mmax0", ": 'mmax0' is invalid: mmax takes a number from 1 to 100"),
+        ("rand-n0", ": 'n0' is invalid: n takes an integer from 1 to 100"),
+        ("rand-n1.5", ": 'n1.5' is invalid: n takes an integer from 1 to 100"),
+        ("rand-p1.1", ": 'p1.1' is invalid: p takes a number from 0 to 1"),
         ("rand-mstdnan", f": {RAND.format(repr('mstdnan'))}; did you mean 'mstd'?"),
-        ("v0-mstd-1", ": 'mstd' is impossible: mstd takes inf, or a number from 0 to 1000"),
-        ("rand-inc", ": 'inc' is impossible: inc takes 0 or 1"),
-        ("rand-inc2", ": 'inc2' is impossible: inc takes 0 or 1"),
-        ("rand-w1", ": 'w1' is impossible: w takes 0"),
-        ("rand-t3b", ": 't3b' is impossible: t takes 3a or 3aw or weights"),
+        ("v0-mstd-1", ": 'mstd' is invalid: mstd takes inf, or a number from 0 to 1000"),
+        ("rand-inc", ": 'inc' is invalid: inc takes 0 or 1"),
+        ("rand-inc2", ": 'inc2' is invalid: inc takes 0 or 1"),
+        ("rand-w1", ": 'w1' is invalid: w takes 0"),
+        ("rand-t3b", ": 't3b' is invalid: t takes 3a or 3aw or weights"),
         ("rand-m9-m5", ": 'm5' repeats m: give it once"),
         ("rand-w0-n14", ": n14 is too many: weighted operations are drawn once each, from 13"),
         ("rand-t3a-inc1", ": t3a brings operations and weights of its own: leave inc1 out"),
         ("rand-t3a-w0", ": t3a brings operations and weights of its own: leave w0 out"),
-        ("trivialaugwide-m32", ": 'm32' is impossible: m takes a whole number from 1 to 31"),
-        ("augmix-m11", ": 'm11' is impossible: m takes a number from 0 to 10"),
-        ("augmix-d0", ": 'd0' is impossible: d takes -1, or a whole number from 1 to 100"),
-        ("augmix-a0", ": 'a0' is impossible: a takes a number from 0.01 to 100"),
-        ("augmix-b2", ": 'b2' is impossible: b takes 0 or 1"),
-        ("augmix-p1", ": augmix has no option 'p1': it has m, w, d, a, b, mstd"),
+        ("trivialaugwide-m32", ": 'm32' is invalid: m takes an integer from 1 to 31"),
+        ("augmix-m11", ": 'm11' is invalid: m takes a number from 0 to 10"),
+        ("augmix-d0", ": 'd0' is invalid: d takes -1, or an integer from 1 to 100"),
+        ("augmix-a0", ": 'a0' is invalid: a takes a number from 0.01 to 100"),
+        ("augmix-b2", ": 'b2' is invalid: b takes 0 or 1"),
+        ("augmix-p1", ": unknown option 'p1': augmix has m, w, d, a, b, mstd"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy_in_one_line(name, message):

@@ -92,23 +92,23 @@ def test_jitter_is_determined_by_the_generator():
     assert first == again != other
 
 
-def test_impossible_amounts_are_explained():
+def test_amounts_out_of_range_are_explained():
     for options, message in (
         (
             {"brightness": -0.1},
-            "brightness=-0.1 is impossible: give a number from 0 on, or a range of factors from 0 on",
+            "brightness=-0.1 is out of range: give a number of at least 0, or a range of such factors",
         ),
         (
             {"saturation": (1.2, 0.8)},
-            "saturation=(1.2, 0.8) is impossible: give a number from 0 on, or a range of factors from 0 on",
+            "saturation=(1.2, 0.8) is out of range: give a number of at least 0, or a range of such factors",
         ),
         (
             {"hue": 0.6},
-            "hue=0.6 is impossible: give a number from 0 to 0.5, or a range within -0.5 to 0.5",
+            "hue=0.6 is out of range: give a number from 0 to 0.5, or a range within -0.5 to 0.5",
         ),
         (
             {"contrast": float("nan")},
-            "contrast=nan is impossible: give a number from 0 on, or a range of factors from 0 on",
+            "contrast=nan is out of range: give a number of at least 0, or a range of such factors",
         ),
     ):
         with pytest.raises(UserError) as error:

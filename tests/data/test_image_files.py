@@ -106,7 +106,7 @@ def save_all_kinds(folder: Path) -> None:
 )
 def test_images_of_all_kinds_are_those_of_the_validation_to_the_last_bit(tmp_path, options):
     save_all_kinds(tmp_path / "val" / "Äpfel")
-    operators = create_transforms("imagenet", **{"image_resize": 32, **options})
+    operators = create_transforms("imagenet", **{"image_resize": 32, "normalize": False, **options})
     source = create_source("", str(tmp_path), "val")
     pipeline = Pipeline(source=source, transform=operators, batch_size=1)
     expected = [
@@ -123,7 +123,7 @@ def test_images_of_all_kinds_are_those_of_the_validation_to_the_last_bit(tmp_pat
 def test_networks_of_small_images_get_files_as_they_got_pixels(tmp_path, dataset, channels):
     grey = RNG.integers(0, 256, (28, 28), dtype=np.uint8)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    operators = create_transforms(dataset, 28, in_channels=channels)
+    operators = create_transforms(dataset, 28, in_channels=channels, normalize=False)
     (image,) = ImageFiles([tmp_path / "a.png"], operators, dataset_name=dataset)
     np.testing.assert_array_equal(image.pixels, np.broadcast_to(grey, (channels, 28, 28)))
 
@@ -131,7 +131,7 @@ def test_networks_of_small_images_get_files_as_they_got_pixels(tmp_path, dataset
 def test_many_images_come_in_their_order_on_several_threads(tmp_path):
     for i in range(150):
         Image.new("RGB", (8, 8 + i % 7), (i, 0, 255 - i)).save(tmp_path / f"{i:03}.png")
-    images = ImageFiles([tmp_path], create_transforms("", 8), num_parallel_workers=2)
+    images = ImageFiles([tmp_path], create_transforms("", 8, normalize=False), num_parallel_workers=2)
     assert len(images) == 150
     for _ in range(2):
         assert [int(image.pixels[0, 0, 0]) for image in images] == list(range(150))
@@ -151,16 +151,16 @@ def test_files_that_are_no_images_say_why_and_the_others_are_read(tmp_path, capf
     (tmp_path / "9 dangling.png").symlink_to(tmp_path / "nowhere")
     picture().save(tmp_path / "99 good.png")
     capfd.readouterr()
-    good, *bad, last = ImageFiles([tmp_path], create_transforms("", 32))
+    good, *bad, last = ImageFiles([tmp_path], create_transforms("", 32, normalize=False))
     assert (good.problem, last.problem) == ("", "")
     faults = (
         ("2 header.jpg", "is cut short"),
         ("3 pixels.jpg", "is cut short"),
         ("4 cut.png", "is cut short"),
-        ("5 text.bmp", "is no image that MindSpore decodes"),
+        ("5 text.bmp", "is not in an image format that MindSpore decodes"),
         ("6 empty.png", "is empty"),
-        ("7 film.jpg", "is no image that MindSpore decodes"),
-        ("8 web.png", "is no image that MindSpore decodes"),
+        ("7 film.jpg", "is not in an image format that MindSpore decodes"),
+        ("8 web.png", "is not in an image format that MindSpore decodes"),
         ("9 dangling.png", "has vanished"),
     )
     expected = [f"{tmp_path}/{name} {fault}: remove or replace it" for name, fault in faults]
@@ -179,7 +179,7 @@ def test_what_only_the_decoder_notices_is_told_too(tmp_path):
     garbage = header + chunk(b"IDAT", b"no compressed pixels") + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + garbage)
     Path("abnormal_image.png").write_bytes(b"mine")
-    (image,) = ImageFiles([tmp_path / "a.png"], create_transforms("", 32))
+    (image,) = ImageFiles([tmp_path / "a.png"], create_transforms("", 32, normalize=False))
     assert image.problem == f"{tmp_path}/a.png cannot be decoded: remove or replace it"
     assert list(Path().iterdir()) == [Path("abnormal_image.png")]
 

@@ -46,7 +46,7 @@ def spoil(root, *splits, numbers=BAD):
 def pipeline(root, *, is_training=True, workers=2, **options):
     return Pipeline(
         source=create_source("", root, "train" if is_training else "val"),
-        transform=create_transforms("", SIZE, is_training, crop_pct=1.0),
+        transform=create_transforms("", SIZE, is_training, crop_pct=1.0, normalize=False),
         is_training=is_training,
         num_parallel_workers=workers,
         **{"batch_size": 4, **options},
@@ -103,7 +103,7 @@ def test_replacing_trains_on_the_next_readable_image_of_the_class(root, workers)
 def test_the_augmentation_of_the_other_images_stays_as_it_was(root):
     def erased():
         data = pipeline(root, on_bad_image="replace")
-        transform = create_transforms("", SIZE, True, re_prob=1.0, re_value="random")
+        transform = create_transforms("", SIZE, True, re_prob=1.0, re_value="random", normalize=False)
         data = Pipeline(**{**vars(data), "source": create_source("", root), "transform": transform})
         rows = data.epoch(0).create_tuple_iterator(num_epochs=1, output_numpy=True)
         return np.concatenate([images.copy() for images, _ in rows])
@@ -161,7 +161,7 @@ def test_a_training_counts_bad_images_in_each_epoch_and_names_each_once(root, mo
         assert data.bad_images() == line.format("1 image", tail)
     spoil(root, numbers=[4])
     collect(data.epoch(3))
-    expected = ". a ü/image 04.jpg is no image that MindSpore decodes"
+    expected = ". a ü/image 04.jpg is not in an image format that MindSpore decodes"
     assert data.bad_images() == line.format("2 images", expected)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from mindcv.data.image_integrity import fault_of
 
 SIZE = (60, 40)
-NO_IMAGE = "is no image that MindSpore decodes"
+NO_IMAGE = "is not in an image format that MindSpore decodes"
 
 
 def noise(*shape: int) -> np.ndarray:
