@@ -1,5 +1,7 @@
 """The walks of docs/extending.md: each is applied to a copy of the project, which then trains with it."""
 
+import json
+import os
 import re
 import shlex
 import shutil
@@ -12,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "extending.md"
+RECIPE = "configs/mnasnet/mnasnet0.75_digits_cpu.yaml"
 NUMBERS = {"one file": 1, "two files": 2, "three files": 3}
 SMALL_RUN = {
     "--model": "mnasnet_small",
@@ -122,3 +125,27 @@ def test_a_walk_changes_the_files_that_it_names_and_trains(walk: Walk, project: 
     trained = train(walk, project, digits)
     assert trained.returncode == 0, trained.stderr
     assert re.search(r"^epoch 1/1  loss \d+\.\d{4}", trained.stdout, re.MULTILINE)
+
+
+def test_the_callback_of_the_guide_writes_a_line_per_interval_and_epoch(tmp_path: Path, digits: Path):
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    small = {**SMALL_RUN, "--val_while_train": "true", "-c": str(ROOT / RECIPE), "--data_dir": str(digits)}
+    small = {**small, "--log_interval": "1"}
+    words = [word for option in small.items() for word in option]
+    code, count = re.subn(r"^options = .*$", f"options = {words!r}", code, flags=re.MULTILINE)
+    assert count == 1
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in (tmp_path / "tracker.jsonl").read_text().splitlines()]
+    assert [(line["step"], *sorted(line)) for line in lines] == [
+        (1, "loss", "lr", "step"),
+        (2, "loss", "lr", "step"),
+        (2, "step", "top1"),
+    ]
