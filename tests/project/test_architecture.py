@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "export": LEAVES,
     "build": {"config", "engine", "inference", "export", "version", *FACTORIES, *LEAVES},
     "programs": {"build", "config", "engine", "inference", "export", "report", "models", *LEAVES},
+    "utils": {"build", "config", "engine", "inference", "export", *FACTORIES, *LEAVES},
 }
 
 LINES = 300
