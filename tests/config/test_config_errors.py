@@ -263,7 +263,7 @@ def test_a_wrong_command_line_is_explained(argv, expected, message):
 
 
 def run_program(*argv: str) -> subprocess.CompletedProcess[str]:
-    program = "from config import parse_args; print(parse_args().schedule.lr)"
+    program = "from config import parse_args; print(parse_args().lr)"
     return subprocess.run(
         [sys.executable, "-c", program, *argv],
         cwd=ROOT,
