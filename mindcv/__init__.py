@@ -11,9 +11,22 @@ from mindcv.version import __version__
 if TYPE_CHECKING:
     from mindcv.data import create_dataset, create_loader, create_transforms
     from mindcv.loss import create_loss
-    from mindcv.models import create_model, list_models, register_model
+    from mindcv.models import (
+        create_model,
+        get_pretrained_cfg,
+        get_pretrained_cfg_value,
+        has_pretrained_cfg_key,
+        is_model,
+        is_model_in_modules,
+        is_model_pretrained,
+        list_models,
+        list_modules,
+        model_entrypoint,
+        register_model,
+    )
     from mindcv.optim import create_optimizer
     from mindcv.scheduler import create_scheduler
+    from mindcv.utils import create_trainer, get_metrics, set_logger, set_seed
 
 __all__ = [
     "__version__",
@@ -23,9 +36,21 @@ __all__ = [
     "create_model",
     "create_optimizer",
     "create_scheduler",
+    "create_trainer",
     "create_transforms",
+    "get_metrics",
+    "get_pretrained_cfg",
+    "get_pretrained_cfg_value",
+    "has_pretrained_cfg_key",
+    "is_model",
+    "is_model_in_modules",
+    "is_model_pretrained",
     "list_models",
+    "list_modules",
+    "model_entrypoint",
     "register_model",
+    "set_logger",
+    "set_seed",
 ]
 
 prepare_environment()  # before MindSpore runs anything
@@ -33,7 +58,13 @@ prepare_environment()  # before MindSpore runs anything
 
 def __getattr__(name: str) -> Any:
     match name:
-        case "create_model" | "list_models" | "register_model":
+        case "create_trainer" | "get_metrics" | "set_logger" | "set_seed":
+            from mindcv import utils as home
+        case "create_model" | "list_models" | "list_modules" | "register_model" | "model_entrypoint":
+            from mindcv import models as home
+        case "is_model" | "is_model_in_modules" | "is_model_pretrained":
+            from mindcv import models as home
+        case "get_pretrained_cfg" | "get_pretrained_cfg_value" | "has_pretrained_cfg_key":
             from mindcv import models as home
         case "create_dataset" | "create_loader" | "create_transforms":
             from mindcv import data as home

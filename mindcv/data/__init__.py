@@ -1,6 +1,7 @@
 """Datasets, transforms and pipelines."""
 
 from mindcv.data.catalogue import channel_statistics
+from mindcv.data.dataset_factory import get_dataset_size
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.epoch_plan import EpochPlan, EpochPlanner
 from mindcv.data.evaluation_transforms import describe_evaluation
@@ -16,6 +17,12 @@ from mindcv.data.seeded_augmentation import Augmentation
 from mindcv.data.sources.image_folder import class_index
 from mindcv.data.sources.source import Source
 from mindcv.data.transforms import create_transforms
+from mindcv.data.transforms_factory import (
+    transforms_cifar,
+    transforms_imagenet_eval,
+    transforms_imagenet_train,
+    transforms_mnist,
+)
 
 __all__ = [
     "Augmentation",
@@ -36,10 +43,15 @@ __all__ = [
     "describe_evaluation",
     "epoch_indices",
     "epoch_keys",
+    "get_dataset_size",
     "imagenet_classes",
     "list_images",
     "progressive_stages",
     "readable_classes",
     "shard_indices",
+    "transforms_cifar",
+    "transforms_imagenet_eval",
+    "transforms_imagenet_train",
+    "transforms_mnist",
     "with_teacher",
 ]

@@ -2,10 +2,11 @@
 
 from mindcv.models.dropout import seed_dropout
 from mindcv.models.factory import create_model
-from mindcv.models.features import FeaturePyramid, feature_pyramid
+from mindcv.models.features import FeatureExtractWrapper, FeaturePyramid, feature_pyramid
 from mindcv.models.freezing import freeze
 from mindcv.models.mnasnet import (
     MnasNet,
+    Mnasnet,
     mnasnet_050,
     mnasnet_075,
     mnasnet_100,
@@ -23,12 +24,27 @@ from mindcv.models.mobilenet_v2 import (
     mobilenet_v2_140,
 )
 from mindcv.models.mobilenet_v3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
-from mindcv.models.registry import ModelEntry, find_model, list_models, register_model
+from mindcv.models.registry import (
+    ModelEntry,
+    find_model,
+    get_pretrained_cfg,
+    get_pretrained_cfg_value,
+    has_pretrained_cfg_key,
+    is_model,
+    is_model_in_modules,
+    is_model_pretrained,
+    list_models,
+    list_modules,
+    model_entrypoint,
+    register_model,
+)
 from mindcv.models.summary import Row, Summary, summarize
 
 __all__ = [
+    "FeatureExtractWrapper",
     "FeaturePyramid",
     "MnasNet",
+    "Mnasnet",
     "MobileNetV2",
     "MobileNetV3",
     "ModelEntry",
@@ -38,7 +54,14 @@ __all__ = [
     "feature_pyramid",
     "find_model",
     "freeze",
+    "get_pretrained_cfg",
+    "get_pretrained_cfg_value",
+    "has_pretrained_cfg_key",
+    "is_model",
+    "is_model_in_modules",
+    "is_model_pretrained",
     "list_models",
+    "list_modules",
     "mnasnet_050",
     "mnasnet_075",
     "mnasnet_100",
@@ -51,6 +74,7 @@ __all__ = [
     "mobilenet_v2_140",
     "mobilenet_v3_large_100",
     "mobilenet_v3_small_100",
+    "model_entrypoint",
     "register_model",
     "seed_dropout",
     "semnasnet_075",

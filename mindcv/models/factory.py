@@ -1,11 +1,12 @@
 """Networks by the name of their model, with weights or without, for classification or for feature maps."""
 
 from collections.abc import Sequence
+from inspect import signature
 
 from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.models.features import feature_pyramid
+from mindcv.models.features import FeatureExtractWrapper, feature_pyramid
 from mindcv.models.registry import ModelEntry, find_model, list_models
 from mindcv.models.weights.layouts import layouts_of
 from mindcv.models.weights.loading import put_weights, stated_options
@@ -18,11 +19,12 @@ __all__ = ["create_model"]
 def create_model(
     model_name: str,
     num_classes: int = 1000,
-    *,
-    in_channels: int = 3,
     pretrained: bool = False,
+    in_channels: int = 3,
     checkpoint_path: str = "",
     ema: bool = False,
+    auto_mapping: bool = False,
+    *,
     new_classifier: bool = False,
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
@@ -33,13 +35,14 @@ def create_model(
     Args:
         model_name: A registered name or alias, see `list_models`.
         num_classes: Number of logits.
-        in_channels: Channels of the image.
         pretrained: Whether to load the published weights, which are downloaded where they are not in the
             cache. Where num_classes is not theirs, 1000, the classifier is randomly initialized.
+        in_channels: Channels of the image.
         checkpoint_path: File of weights to load, see `read_weights`; empty for random initialization. Where
             ``bn_eps`` and ``padding`` are not given, they are the file's; where ``in_channels`` is not the
             file's 3, the stem is converted.
         ema: Whether to load the weights of the EMA model instead.
+        auto_mapping: Not needed: the names of other libraries' weights are always recognized.
         new_classifier: Whether to leave out the file's classifier, which may have other classes.
         features_only: Whether to return the feature maps instead of logits, see `FeaturePyramid`. num_classes
             is then that of the weights to load.
@@ -62,7 +65,9 @@ def create_model(
                 hint = did_you_mean(option, entry.options) or f"; its options are {', '.join(entry.options)}"
                 raise UserError(f"model '{entry.name}': unknown option '{option}'{hint}")
     given = {option: value for option, value in kwargs.items() if value is not None}
-    if pretrained:
+    if pretrained and not entry.url and "pretrained" in signature(entry.build).parameters:
+        given["pretrained"] = True  # a function written for MindCV loads its weights itself
+    elif pretrained:
         checkpoint_path = _published(entry, checkpoint_path)
         new_classifier = new_classifier or num_classes != CLASSES
     file = read_weights(checkpoint_path) if checkpoint_path else None
@@ -71,7 +76,11 @@ def create_model(
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
     if file is not None:
         put_weights(network, file, ema=ema, new_classifier=new_classifier)
-    return feature_pyramid(network, out_indices) if features_only else network
+    if not features_only:
+        return network
+    if hasattr(network, "feature_info"):  # a network written for MindCV
+        return FeatureExtractWrapper(network, *([] if out_indices is None else [out_indices]))
+    return feature_pyramid(network, out_indices)
 
 
 def _published(entry: ModelEntry, checkpoint_path: str) -> str:

@@ -8,7 +8,7 @@ from mindcv.errors import UserError
 from mindcv.models.dropout import keep_random_state
 from mindcv.structure import Parts, parts_of
 
-__all__ = ["FeaturePyramid", "feature_pyramid"]
+__all__ = ["FeatureExtractWrapper", "FeaturePyramid", "feature_pyramid"]
 
 
 class FeaturePyramid(nn.Cell):
@@ -118,4 +118,77 @@ def _checked(indices: Sequence[int], maps: int) -> list[int]:
             f"out_indices={indices!r} must be different numbers from 0 to {maps - 1} in rising order, "
             "for example (2, 3, 4)"
         )
+    return found
+
+
+class FeatureExtractWrapper(nn.Cell):
+    """Feature maps of a network under MindCV's name.
+
+    Besides a `StagedNetwork`, the network may be one that is written for MindCV: its attribute
+    ``feature_info`` lists a dict with ``chs``, ``reduction`` and ``name`` for each map, its cells are applied
+    in the order in which they were assigned, and with ``flatten_sequential`` the cells inside of its
+    sequences are counted. One that ``is_rewritten`` returns the maps itself.
+
+    Args:
+        net: The network. Its cells are used, not copied.
+        out_indices: Which maps to return, by number from 0, in rising order.
+
+    Inputs:
+        Tensor of shape (N, in_channels, H, W).
+
+    Outputs:
+        A list of maps.
+
+    Raises:
+        UserError: There are no such maps, or the network does not tell its parts.
+    """
+
+    def __init__(self, net: nn.Cell, out_indices: Sequence[int] = (0, 1, 2, 3, 4)) -> None:
+        super().__init__(auto_prefix=False)
+        info = getattr(net, "feature_info", None)
+        self.returns_maps = info is None or getattr(net, "is_rewritten", False)
+        self.chosen: tuple[int, ...] = ()
+        if info is None:
+            self.net = feature_pyramid(net, out_indices)
+            self.channels = list(self.net.feature_channels)
+            return
+        indices = _checked(out_indices, len(info))
+        self.channels = [info[i]["chs"] for i in indices]
+        if self.returns_maps:
+            self.net, self.chosen = net, tuple(indices)
+            return
+        cells = _cells_in_order(net, flatten=getattr(net, "flatten_sequential", False))
+        names = [name for name, _ in cells]
+        missing = [info[i]["name"] for i in indices if info[i]["name"] not in names]
+        if missing:
+            raise UserError(f"feature_info names '{missing[0]}', which is not a cell: name one of {names}")
+        self.chosen = tuple(names.index(info[i]["name"]) for i in indices)
+        self.net = nn.CellList([cell for _, cell in cells[: self.chosen[-1] + 1]], auto_prefix=False)
+
+    @property
+    def out_channels(self) -> list[int]:
+        """Channels of each map."""
+        return self.channels
+
+    def construct(self, x: Tensor) -> list[Tensor]:
+        """Images (N, in_channels, H, W) to the maps."""
+        maps = []
+        if self.returns_maps:
+            found = self.net(x)
+            return [found[i] for i in self.chosen] if self.chosen else list(found)
+        for i, cell in enumerate(self.net):
+            x = cell(x)
+            if i in self.chosen:
+                maps.append(x)
+        return maps
+
+
+def _cells_in_order(net: nn.Cell, *, flatten: bool) -> list[tuple[str, nn.Cell]]:
+    """Return the cells directly inside of a network by name, those of sequences one by one if wanted."""
+    found = []
+    for name, cell in net.name_cells().items():
+        if flatten and isinstance(cell, nn.SequentialCell):
+            found += [(f"{name}.{i}", inner) for i, inner in enumerate(cell)]
+        else:
+            found.append((name, cell))
     return found

@@ -19,6 +19,7 @@ from mindcv.structure import Parts
 
 __all__ = [
     "MnasNet",
+    "Mnasnet",
     "Stage",
     "mnasnet_050",
     "mnasnet_075",
@@ -140,6 +141,22 @@ class MnasNet(InvertedResidualNetwork):
     def forward_head(self, x: Tensor) -> Tensor:
         """Features (N, 1280, h, w) to logits (N, num_classes); without a classifier to (N, 1280)."""
         return self.classifier(self.dropout(self.pool(x)))
+
+
+class Mnasnet(MnasNet):
+    """MnasNet-B1 at any width, with MindCV's name and arguments.
+
+    Args:
+        alpha: Width.
+        in_channels: Channels of the image.
+        num_classes: Number of logits.
+        drop_rate: Dropout before the classifier, in [0, 1).
+    """
+
+    def __init__(
+        self, alpha: float, in_channels: int = 3, num_classes: int = 1000, drop_rate: float = 0.2
+    ) -> None:
+        super().__init__(B1, alpha, 32, in_channels=in_channels, num_classes=num_classes, drop_rate=drop_rate)
 
 
 @register_model(aliases=["mnasnet0_50"], url=PUBLISHED + "mnasnet_050-7d8bf4db.ckpt", options_of=MnasNet)

@@ -1,16 +1,34 @@
 """Models by name: registering, finding and listing them."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar, overload
+from functools import wraps
+from typing import Any, TypeVar, cast, overload
 
 from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
+from mindcv.models.weights.layouts import find_layout, layouts_of
+from mindcv.models.weights.loading import put_weights
+from mindcv.models.weights.pretrained import CLASSES, fetch_weights
+from mindcv.models.weights.weight_files import read_weights
 
-__all__ = ["ModelEntry", "find_model", "list_models", "register_model"]
+__all__ = [
+    "ModelEntry",
+    "find_model",
+    "get_pretrained_cfg",
+    "get_pretrained_cfg_value",
+    "has_pretrained_cfg_key",
+    "is_model",
+    "is_model_in_modules",
+    "is_model_pretrained",
+    "list_models",
+    "list_modules",
+    "model_entrypoint",
+    "register_model",
+]
 
 _Builder = TypeVar("_Builder", bound=Callable[..., nn.Cell])
 
@@ -24,6 +42,7 @@ class ModelEntry:
         build: Builds the network from keywords.
         options: The keywords that ``build`` takes; None where its signature does not tell.
         family: The class or function that receives the keywords in the end.
+        entrypoint: Builds the network as MindCV's functions do, with published weights on request.
         aliases: Further names.
         url: Address of its published weights; empty where there are none.
     """
@@ -32,6 +51,7 @@ class ModelEntry:
     build: Callable[..., nn.Cell]
     options: tuple[str, ...] | None
     family: Callable[..., nn.Cell]
+    entrypoint: Callable[..., nn.Cell]
     aliases: tuple[str, ...] = ()
     url: str = ""
 
@@ -68,18 +88,21 @@ def register_model(
             ``weight_layouts``, see `mindcv.models.weights.layouts`.
 
     Returns:
-        The function itself.
+        The function itself, or where there is a url a function that takes ``pretrained``, ``num_classes`` and
+        ``in_channels`` in this order, as MindCV's do, and then the function's keywords.
 
     Raises:
         UserError: A name is registered already.
     """
 
     def register(build: _Builder) -> _Builder:
+        entrypoint = _entrypoint(build, url) if url else build
         entry = ModelEntry(
             name=build.__name__,
             build=build,
             options=_options(build, options_of),
             family=options_of or build,
+            entrypoint=entrypoint,
             aliases=tuple(aliases),
             url=url,
         )
@@ -89,9 +112,24 @@ def register_model(
                 raise UserError(f"a model '{name}' is registered already: choose another name")
         _models[entry.name] = entry
         _aliases.update(dict.fromkeys(entry.aliases, entry))
-        return build
+        return cast(_Builder, entrypoint)
 
     return register if build is None else register(build)
+
+
+def _entrypoint(build: Callable[..., nn.Cell], url: str) -> Callable[..., nn.Cell]:
+    """Return a function that builds a network and can load the weights published at an address."""
+
+    @wraps(build)
+    def entrypoint(
+        pretrained: bool = False, num_classes: int = CLASSES, in_channels: int = 3, **kwargs
+    ) -> nn.Cell:
+        network = build(num_classes=num_classes, in_channels=in_channels, **kwargs)
+        if pretrained:
+            put_weights(network, read_weights(fetch_weights(url)), new_classifier=num_classes != CLASSES)
+        return network
+
+    return entrypoint
 
 
 def _options(build: Callable, options_of: Callable | None) -> tuple[str, ...] | None:
@@ -133,6 +171,7 @@ def find_model(model_name: str) -> ModelEntry:
 
 def list_models(
     filter: str | Sequence[str] = "",
+    module: str = "",
     pretrained: bool = False,
     exclude_filters: str | Sequence[str] = "",
 ) -> list[str]:
@@ -141,6 +180,7 @@ def list_models(
     Args:
         filter: One or several patterns with shell wildcards, such as ``"mnasnet_1*"``; by default all models.
             Aliases are listed where a pattern matches no model's own name.
+        module: Module whose models are listed, see `list_modules`; by default all.
         pretrained: Whether to list only models with published weights.
         exclude_filters: One or several patterns of names to leave out.
     """
@@ -150,7 +190,78 @@ def list_models(
         found.update(_matching(_models, pattern) or _matching(_aliases, pattern))
     for pattern in _patterns(exclude_filters):
         found.difference_update(_matching(found, pattern))
+    if module:
+        found = {name for name in found if is_model_in_modules(name, [module])}
     return sorted(name for name in found if find_model(name).url or not pretrained)
+
+
+def list_modules() -> list[str]:
+    """Return the names of the modules that register models, sorted."""
+    return sorted({_module(entry) for entry in _models.values()})
+
+
+def is_model(model_name: str) -> bool:
+    """Return whether a model is registered under a name or an alias."""
+    return model_name in _models or model_name in _aliases
+
+
+def model_entrypoint(model_name: str) -> Callable[..., nn.Cell]:
+    """Return the function that builds a model.
+
+    Raises:
+        KeyError: There is no such model.
+    """
+    return (_models.get(model_name) or _aliases[model_name]).entrypoint
+
+
+def is_model_in_modules(model_name: str, module_names: Collection[str]) -> bool:
+    """Return whether one of some modules registers a model.
+
+    Args:
+        model_name: A name or an alias.
+        module_names: Names of modules; MindCV's ``mobilenetv2`` means ``mobilenet_v2``.
+
+    Raises:
+        TypeError: ``module_names`` is a string.
+    """
+    if isinstance(module_names, str):
+        raise TypeError(f"module_names={module_names!r} is one name: give a list of names")
+    wanted = {name.replace("_", "") for name in module_names}
+    return is_model(model_name) and _module(find_model(model_name)).replace("_", "") in wanted
+
+
+def is_model_pretrained(model_name: str) -> bool:
+    """Return whether there is a model of this name that has published weights."""
+    return is_model(model_name) and bool(find_model(model_name).url)
+
+
+def get_pretrained_cfg(model_name: str) -> dict[str, Any]:
+    """Return what belongs to a model's published weights.
+
+    Returns:
+        ``url``, ``num_classes``, ``first_conv`` and ``classifier``, the names of the first convolution and of
+        the last dense layer; an empty dict for a model without published weights, or an unknown one.
+    """
+    if not is_model_pretrained(model_name):
+        return {}
+    entry = find_model(model_name)
+    layout = find_layout(layouts_of(entry.family), "mindcv")
+    layers = {} if layout is None else {"first_conv": layout.stem[0], "classifier": layout.classifier}
+    return {"url": entry.url, "num_classes": CLASSES, **layers}
+
+
+def get_pretrained_cfg_value(model_name: str, cfg_key: str) -> Any:
+    """Return one value of `get_pretrained_cfg`, None where there is none."""
+    return get_pretrained_cfg(model_name).get(cfg_key)
+
+
+def has_pretrained_cfg_key(model_name: str, cfg_key: str) -> bool:
+    """Return whether `get_pretrained_cfg` has a key."""
+    return cfg_key in get_pretrained_cfg(model_name)
+
+
+def _module(entry: ModelEntry) -> str:
+    return entry.build.__module__.rpartition(".")[2]
 
 
 def _patterns(given: str | Sequence[str]) -> list[str]:

@@ -7,5 +7,17 @@ from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
 from mindcv.optim.rmsprop import RMSProp
+from mindcv.optim.stored_state import load_optimizer_state
 
-__all__ = ["OPTIMIZERS", "Adagrad", "Adam", "AdamW", "Lamb", "Lion", "NAdam", "RMSProp", "create_optimizer"]
+__all__ = [
+    "OPTIMIZERS",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lamb",
+    "Lion",
+    "NAdam",
+    "RMSProp",
+    "create_optimizer",
+    "load_optimizer_state",
+]

@@ -14,6 +14,7 @@ from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
 from mindcv.optim.rmsprop import RMSProp
+from mindcv.optim.stored_state import load_optimizer_state
 from mindcv.ranges import AT_LEAST_ZERO, EPSILON, LAYER_DECAY, MOMENTUM, Range
 
 __all__ = ["OPTIMIZERS", "create_optimizer"]
@@ -31,6 +32,8 @@ OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "adagrad": ("accum",),
     "nadam": ("beta1", "beta2", "momentum_decay"),
 }
+
+SCHEDULE_DECAY = 0.004  # the default of nadam's momentum_decay
 
 BETA = Range(1e-9, 0.9999999, "give a weight above 0 and below 1")
 RANGES = {
@@ -53,9 +56,11 @@ def create_optimizer(
     momentum: float = 0.9,
     nesterov: bool = False,
     weight_decay_filter: str = "disable",
-    loss_scale: float = 1.0,
-    eps: float | None = None,
     layer_decay: float | None = None,
+    loss_scale: float = 1.0,
+    schedule_decay: float = SCHEDULE_DECAY,
+    checkpoint_path: str = "",
+    eps: float | None = None,
     **kwargs: float | bool,
 ) -> nn.Optimizer:
     r"""Create an optimizer.
@@ -88,13 +93,17 @@ def create_optimizer(
         nesterov: Use Nesterov's momentum, in sgd, momentum, adam and, where it is always on, nadam.
         weight_decay_filter: ``disable`` decays every parameter; ``auto``, MindSpore's own rule, all without
             beta or gamma in their names; ``norm_and_bias`` all but those that a normalisation layer owns and
-            the ``bias`` of any layer, whatever their names.
-        loss_scale: Factor in the gradients that the optimizer removes.
-        eps: Epsilon; None for the optimizer's default. sgd, momentum, nesterov and lion have none and accept
-            it unused, since recipes carry one key for all.
+            the ``bias`` of any layer, whatever their names; in a list, where the layers are unknown, all but
+            vectors whose own name is gamma, beta, weight or bias.
         layer_decay: Factor in (0, 1] by which the learning rate shrinks from one part of the network to the
             part before it; the last part, the classifier, has ``lr``. The network tells its parts by its
             method ``parts``: lists of its cells, from input to output. None for one rate everywhere.
+        loss_scale: Factor in the gradients that the optimizer removes.
+        schedule_decay: MindCV's name for nadam's ``momentum_decay``; others do not use it.
+        checkpoint_path: Checkpoint with the optimizer's state to start from, see `load_optimizer_state`;
+            empty for a new state.
+        eps: Epsilon; None for the optimizer's default. sgd, momentum, nesterov and lion have none and accept
+            it unused, since recipes carry one key for all.
         **kwargs: The options of one optimizer, above.
 
     Returns:
@@ -110,6 +119,8 @@ def create_optimizer(
     _check_numbers(
         weight_decay=weight_decay, momentum=momentum, loss_scale=loss_scale, eps=eps, layer_decay=layer_decay
     )
+    if opt == "nadam":
+        kwargs.setdefault("momentum_decay", schedule_decay)
     _check_options(opt, kwargs)
     nesterov = nesterov or opt == "nesterov"
     if nesterov:
@@ -121,10 +132,32 @@ def create_optimizer(
         weight_decay_filter=weight_decay_filter,
         layer_decay=layer_decay,
     )
-    scale: dict[str, Any] = {"loss_scale": float(loss_scale)}
-    options: dict[str, Any] = {key: float(value) for key, value in kwargs.items()}
-    epsilon: dict[str, Any] = {} if eps is None else {"eps": float(eps)}
-    mu = float(momentum)
+    optimizer = _built(
+        opt,
+        groups,
+        rate,
+        mu=float(momentum),
+        nesterov=nesterov,
+        scale={"loss_scale": float(loss_scale)},
+        epsilon={} if eps is None else {"eps": float(eps)},
+        options={key: float(value) for key, value in kwargs.items()},
+    )
+    if checkpoint_path:
+        load_optimizer_state(optimizer, checkpoint_path)
+    return optimizer
+
+
+def _built(
+    opt: str,
+    groups: list[dict[str, Any]],
+    rate: float | nn.Cell,
+    *,
+    mu: float,
+    nesterov: bool,
+    scale: dict[str, Any],
+    epsilon: dict[str, Any],
+    options: dict[str, Any],
+) -> nn.Optimizer:
     match opt:
         case "momentum" if not nesterov:
             return nn.Momentum(groups, rate, mu, **scale)

@@ -75,18 +75,14 @@ def parameter_groups(
         wanted = _groups_by_depth(model_or_params, order, lr, layer_decay)
     _check_parameters([parameter for group in wanted for parameter in group["params"]])
 
-    undecided = any("weight_decay" not in group for group in wanted)
     excluded: set[int] = set()
     if weight_decay_filter == "auto":
         names = ((id(p), p.name) for group in wanted for p in group["params"])
         excluded = {key for key, name in names if "beta" in name or "gamma" in name}
     elif weight_decay_filter == "norm_and_bias" and isinstance(model_or_params, nn.Cell):
         excluded = _norms_and_biases(model_or_params)
-    elif weight_decay_filter == "norm_and_bias" and undecided:
-        raise UserError(
-            "weight_decay_filter 'norm_and_bias' looks at the layers and a list of parameters has none: "
-            "pass the model, or give each group its weight_decay"
-        )
+    elif weight_decay_filter == "norm_and_bias":
+        excluded = {id(p) for group in wanted for p in group["params"] if _named_as_norm_or_bias(p)}
 
     rates = _rates([lr, *(group["lr"] for group in wanted if "lr" in group)])
     learning_rate = rates.pop(0)
@@ -172,6 +168,12 @@ def _norms_and_biases(model: nn.Cell) -> set[int]:
         for name, parameter in cell.parameters_and_names(expand=False)
         if name == "bias" or isinstance(cell, NORMS)
     }
+
+
+def _named_as_norm_or_bias(parameter: Parameter) -> bool:
+    """Return whether shape and name tell that a parameter is of a normalization, or a bias."""
+    own_name = parameter.name.rpartition(".")[2]
+    return parameter.ndim == 1 and own_name in ("gamma", "beta", "weight", "bias")
 
 
 def _split(group: dict[str, Any], excluded: set[int], weight_decay: float) -> list[dict[str, Any]]:

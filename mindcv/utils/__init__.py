@@ -3,7 +3,13 @@
 from mindcv.utils.amp import auto_mixed_precision
 from mindcv.utils.callbacks import StateMonitor, ValCallback
 from mindcv.utils.checkpoint_manager import CheckpointManager
-from mindcv.utils.download import DownLoad, get_default_download_root, set_default_download_root
+from mindcv.utils.download import (
+    DownLoad,
+    get_checkpoint_download_root,
+    get_dataset_download_root,
+    get_default_download_root,
+    set_default_download_root,
+)
 from mindcv.utils.logger import set_logger
 from mindcv.utils.path import detect_file_type
 from mindcv.utils.random import set_seed
@@ -21,6 +27,8 @@ __all__ = [
     "auto_mixed_precision",
     "create_trainer",
     "detect_file_type",
+    "get_checkpoint_download_root",
+    "get_dataset_download_root",
     "get_default_download_root",
     "get_metrics",
     "require_customized_train_step",

@@ -15,11 +15,18 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mindcv.errors import UserError
+from mindcv.models.helpers import get_checkpoint_download_root
 from mindcv.models.weights.download import DownloadError, download
 from mindcv.models.weights.pretrained import cache_folder
 from mindcv.utils.path import detect_file_type
 
-__all__ = ["DownLoad", "get_default_download_root", "set_default_download_root"]
+__all__ = [
+    "DownLoad",
+    "get_checkpoint_download_root",
+    "get_dataset_download_root",
+    "get_default_download_root",
+    "set_default_download_root",
+]
 
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 
@@ -36,6 +43,11 @@ def set_default_download_root(path: str) -> None:
         path: A folder; it is created when it is needed.
     """
     os.environ["MINDCV_HOME"] = str(Path(path).absolute())
+
+
+def get_dataset_download_root() -> str:
+    """Return the folder for datasets that a script fetches; nothing in this package writes to it."""
+    return str(cache_folder() / "datasets")
 
 
 class DownLoad:

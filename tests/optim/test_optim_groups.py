@@ -104,9 +104,13 @@ def test_renamed_parameters_are_still_found_by_their_owner():
     assert decays[net.scale_step.gamma.name] == decays[net.bn.beta.name] == decays[net.conv.bias.name] == 0.0
 
 
-def test_norm_and_bias_on_a_list_is_refused_unless_the_groups_decide():
-    with pytest.raises(UserError, match="pass the model, or give each group its weight_decay"):
-        create_optimizer(make_parameters(), weight_decay_filter="norm_and_bias")
+def test_norm_and_bias_on_a_list_goes_by_shape_and_name_unless_the_groups_decide():
+    parameters = make_parameters()
+    parameters += [Parameter(Tensor(np.ones((1, 3)), ms.float32), name="table.bias")]
+    parameters += [Parameter(Tensor(np.ones(3), ms.float32), name="bias.scale")]
+    options = {"weight_decay": 0.5, "weight_decay_filter": "norm_and_bias"}
+    expected = {"weight": 0.5, "norm.gamma": 0.0, "bias": 0.0, "table.bias": 0.5, "bias.scale": 0.5}
+    assert decays_of(create_optimizer(parameters, **options)) == expected
     weight, gamma, bias = make_parameters()
     groups = [{"params": [weight], "weight_decay": 0.25}, {"params": [gamma, bias], "weight_decay": 0.0}]
     optimizer = create_optimizer(groups, weight_decay=0.5, weight_decay_filter="norm_and_bias")

@@ -14,7 +14,7 @@ LEAVES = {"choices", "ranges", "runtime", "errors", "files", "structure"}
 
 # Rooms of the package, and which others each may import; `mindcv` is the package's own `__init__`.
 MAY_IMPORT = {
-    "mindcv": {"runtime", "version", "models", "data", "loss", "optim", "scheduler"},
+    "mindcv": {"runtime", "version", "models", "data", "loss", "optim", "scheduler", "utils"},
     "__main__": {"programs", "errors", "runtime"},
     "version": set(),
     "choices": set(),

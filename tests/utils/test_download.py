@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mindcv.utils import DownLoad, get_default_download_root, set_default_download_root
+from mindcv.utils import (
+    DownLoad,
+    get_checkpoint_download_root,
+    get_dataset_download_root,
+    get_default_download_root,
+    set_default_download_root,
+)
 
 MD5 = "15986aaa2edb1a5148af59d63d59e281"  # of b"hello" a thousand times
 
@@ -120,3 +126,5 @@ def test_the_default_folder_is_that_of_the_weights(cache, tmp_path, server):
     server.files["/f.bin"] = b"hello"
     DownLoad().download_url(f"{server.url}f.bin")
     assert (tmp_path / "root" / "f.bin").read_bytes() == b"hello"
+    assert get_checkpoint_download_root() == str(tmp_path / "root")
+    assert get_dataset_download_root() == str(tmp_path / "root" / "datasets")
