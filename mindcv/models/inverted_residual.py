@@ -12,6 +12,9 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.classifier_head import ClassifierHead
 from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
 from mindcv.models.layers import Block, GlobalMean, Padding, SqueezeExcite, conv_norm, make_divisible
+from mindcv.models.weights.loading import put_weights
+from mindcv.models.weights.pretrained import CLASSES, fetch_weights
+from mindcv.models.weights.weight_files import read_weights
 from mindcv.structure import Parts
 
 __all__ = ["ConvNorm", "InvertedResidualNetwork", "Stage"]
@@ -181,6 +184,17 @@ class InvertedResidualNetwork(ClassifierHead):
             last: The last layer.
         """
         return nn.SequentialCell([dropout, last])
+
+    def load_published(self, url: str) -> None:
+        """Load published weights into this network, which has not run yet.
+
+        Args:
+            url: Their address. The classifier stays as it is where the network has other classes.
+
+        Raises:
+            UserError: The weights cannot be fetched, or do not fit.
+        """
+        put_weights(self, read_weights(fetch_weights(url)), new_classifier=self.num_classes != CLASSES)
 
     def parts(self) -> Parts:
         """Return stem, stages, head and classifier."""

@@ -10,10 +10,6 @@ from typing import Any, TypeVar, cast, overload
 from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.models.weights.layouts import find_layout, layouts_of
-from mindcv.models.weights.loading import put_weights
-from mindcv.models.weights.pretrained import CLASSES, fetch_weights
-from mindcv.models.weights.weight_files import read_weights
 
 __all__ = [
     "ModelEntry",
@@ -29,6 +25,8 @@ __all__ = [
     "model_entrypoint",
     "register_model",
 ]
+
+CLASSES = 1000  # of ImageNet, which published weights tell apart
 
 _Builder = TypeVar("_Builder", bound=Callable[..., nn.Cell])
 
@@ -81,7 +79,7 @@ def register_model(
     Args:
         build: The function, which builds the network.
         aliases: Further names for it.
-        url: Address of its published weights.
+        url: Address of its published weights, which the network loads by its method ``load_published``.
         options_of: The class or function that receives the function's ``**kwargs``; its keyword-only
             parameters become options of the model, and `create_model` refuses any other keyword. Where a
             class passes keywords on to its base class, the base class's are options too. The class may list
@@ -126,7 +124,7 @@ def _entrypoint(build: Callable[..., nn.Cell], url: str) -> Callable[..., nn.Cel
     ) -> nn.Cell:
         network = build(num_classes=num_classes, in_channels=in_channels, **kwargs)
         if pretrained:
-            put_weights(network, read_weights(fetch_weights(url)), new_classifier=num_classes != CLASSES)
+            network.load_published(url)
         return network
 
     return entrypoint
@@ -245,8 +243,9 @@ def get_pretrained_cfg(model_name: str) -> dict[str, Any]:
     if not is_model_pretrained(model_name):
         return {}
     entry = find_model(model_name)
-    layout = find_layout(layouts_of(entry.family), "mindcv")
-    layers = {} if layout is None else {"first_conv": layout.stem[0], "classifier": layout.classifier}
+    layouts = getattr(entry.family, "weight_layouts", ())
+    own = [layout for layout in layouts if layout.library == "mindcv"]
+    layers = {"first_conv": own[0].stem[0], "classifier": own[0].classifier} if own else {}
     return {"url": entry.url, "num_classes": CLASSES, **layers}
 
 

@@ -87,6 +87,24 @@ def test_mnasnet_is_the_network_of_its_width():
     assert np.array_equal(network.forward_head(features).asnumpy(), network(IMAGES).asnumpy())
 
 
+def test_a_models_own_function_loads_published_weights(server, tmp_path, own_models):
+    ms.set_seed(3)
+    write_checkpoint(tmp_path / "a.ckpt", Mnasnet(0.5).parameters_dict(), {})
+    content = (tmp_path / "a.ckpt").read_bytes()
+    name = f"half-{hashlib.sha256(content).hexdigest()[:8]}.ckpt"
+    server.files["/" + name] = content
+
+    @register_model(url=server.url + name)
+    def half(num_classes: int, in_channels: int) -> Mnasnet:
+        return Mnasnet(0.5, in_channels, num_classes)
+
+    stored = ms.load_checkpoint(str(tmp_path / "a.ckpt"))
+    for network in (half(True), half(True, 4), create_model("half", 4, True)):
+        assert np.array_equal(network.features[0].weight.asnumpy(), stored["features.0.weight"].asnumpy())
+    assert np.array_equal(half(True).classifier.weight.asnumpy(), stored["classifier.weight"].asnumpy())
+    assert half(True, 4).classifier.weight.shape == (4, 1280)
+
+
 class Dummy(nn.Cell):
     """A network as in MindCV's guides: it registers the layers whose outputs are feature maps."""
 
