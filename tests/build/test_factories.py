@@ -22,7 +22,8 @@ from mindcv.config.sections.training import OptimizerConfig, ScheduleConfig
 from mindcv.data import Pipeline, catalogue, create_transforms, evaluation_transforms
 from mindcv.engine import CheckpointManager
 from mindcv.loss import create_loss
-from mindcv.models import MnasNet, create_model, freeze
+from mindcv.models import create_model, freeze
+from mindcv.models.inverted_residual import InvertedResidualNetwork
 from mindcv.optim import create_optimizer
 from mindcv.scheduler import create_scheduler
 from mindcv.step import DistillationLoss, precision
@@ -30,7 +31,11 @@ from mindcv.step import DistillationLoss, precision
 # A factory, the sections forwarded to it, and the keywords that a program or a notebook gives itself.
 FORWARDED: list[tuple[Any, tuple[type, ...], set[str]]] = [
     (create_scheduler, (ScheduleConfig,), {"steps_per_epoch"}),
-    (create_optimizer, (OptimizerConfig,), {"model_or_params", "lr", "loss_scale", "kwargs"}),
+    (
+        create_optimizer,
+        (OptimizerConfig,),
+        {"model_or_params", "lr", "loss_scale", "schedule_decay", "checkpoint_path", "kwargs"},
+    ),
     (create_loss, (LossConfig,), {"weight", "reduction"}),
     (
         create_transforms,
@@ -48,7 +53,7 @@ FORWARDED: list[tuple[Any, tuple[type, ...], set[str]]] = [
             *("num_classes", "accumulation", "teacher", "python_multiprocessing"),
         },
     ),
-    (create_model, (ModelConfig,), {"ema", "features_only", "out_indices", "sync_bn"}),
+    (create_model, (ModelConfig,), {"ema", "auto_mapping", "features_only", "out_indices", "sync_bn"}),
     (freeze, (FreezingConfig,), {"network"}),
     (DistillationLoss, (DistillationConfig,), {"loss"}),
     (CheckpointManager, (CheckpointConfig,), {"name", "tensors", "metadata"}),
@@ -63,8 +68,8 @@ def keywords(factory: Any) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(factory).parameters)
     if factory is create_model:
         del found["kwargs"]
-        own = inspect.signature(MnasNet).parameters
-        found |= {name: own[name] for name in own if name not in ("stages", "width", "stem_channels")}
+        own = inspect.signature(InvertedResidualNetwork).parameters.values()
+        found |= {p.name: p for p in own if p.kind is p.KEYWORD_ONLY}
     return found
 
 
