@@ -6,7 +6,7 @@ import pytest
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from mindcv.step.clipping import AdaptiveClip, ClipByNorm, ClipByValue
-from mindcv.step.ema import Ema, follow
+from mindcv.step.ema import Ema, initialize_ema_model
 from mindcv.step.train_step import TrainStep
 
 SIZES = (1, 7, 8, 9, 64, 100_003)
@@ -76,7 +76,7 @@ def test_the_gradient_of_each_unit_is_limited_by_the_norm_of_its_weights():
 def test_the_ema_after_200_updates_is_that_of_float64():
     start, decay = values(4), 0.99
     network, average = Vectors(start), Vectors(start)
-    follow(average, network)
+    initialize_ema_model(average, network)
     ema = Ema(network, average, decay)
     expected = [array.astype(np.float64) for array in start]
     changes = [values(seed) for seed in range(5)]

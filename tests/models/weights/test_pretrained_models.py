@@ -131,7 +131,7 @@ def test_a_training_starts_from_the_published_weights_and_so_does_its_average(pu
     forward = builders.build_forward(config, network, CLASSES)
     optimizer = builders.build_optimizer(config, network, [0.1])
     step = builders.build_train_step(config, network, forward, optimizer, average, ALONE)
-    for own, parameter in zip(step.ema.averages, network.get_parameters(), strict=True):
+    for own, parameter in zip(step.ema.ema_values, network.get_parameters(), strict=True):
         assert own.name == f"ema.{parameter.name}"
         np.testing.assert_array_equal(own.asnumpy(), parameter.asnumpy())
 
