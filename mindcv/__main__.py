@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mindcv.errors import ConfigError, did_you_mean
 from mindcv.runtime.program import exit_with
+from mindcv.version import __version__
 
 VERBS = {
     "train": "train a network",
@@ -28,6 +29,9 @@ def main() -> None:
     if verb in ("-h", "--help"):
         verbs = "\n".join(f"  {name:<21}{text}" for name, text in VERBS.items())
         print(f"usage: {typed} VERB [options]\n\n{verbs}\n\n{typed} VERB --help lists the options of a verb.")
+        return
+    if verb == "--version":
+        print(__version__)
         return
     if verb not in VERBS:
         remedy = did_you_mean(verb, VERBS) or "; --help lists all verbs"

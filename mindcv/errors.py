@@ -23,7 +23,12 @@ class UserError(ValueError):
     status = 2
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
+        super().__init__("".join(map(_printable, " ".join(message.splitlines()))))
+
+
+def _printable(character: str) -> str:
+    """A character of a user's text, or its escape where a terminal would obey it or could not show it."""
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 class ConfigError(UserError):

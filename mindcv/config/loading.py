@@ -182,10 +182,10 @@ def _check_names(names: Iterable[str]) -> None:
             raise ConfigError(f"unknown option '{name}'; {remedy}")
 
 
-def _parse(parse: Callable[[Any], Any], source: Any) -> Any:
+def _parse(parse: Callable[..., Any], source: Any) -> Any:
     """Let jsonargparse parse, and turn its error into one line."""
     try:
-        return parse(source)
+        return parse(source, env=False)  # an environment variable is no option
     except argparse.ArgumentError as error:
         text = str(error)
     except (AttributeError, LookupError, OverflowError):  # PyYAML's own, and float's for a huge int

@@ -4,6 +4,7 @@ import inspect
 import re
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
+from math import inf
 from typing import Any, Literal, get_type_hints
 
 from mindcv.errors import ConfigError
@@ -11,7 +12,7 @@ from mindcv.ranges import Range, out_of_range
 
 __all__ = ["Option", "Scope", "Section", "check", "option", "options_of", "title_of"]
 
-LARGEST = 2**31 - 1  # the largest number that MindSpore's counters can hold
+LARGEST = 2**31 - 1  # the largest number that MindSpore's counters can hold: a limit for ranges without one
 
 # network: describes the finished network, so programs that use its checkpoint read it from there.
 # training: changes what a training run computes.
@@ -77,7 +78,8 @@ class Section:
         for each in fields(self):
             limits, value = each.metadata.get("range"), getattr(self, each.name)
             if limits is not None and isinstance(value, (int, float)):
-                check(self, each.name, value in limits and value <= LARGEST, limits.remedy)
+                bounded = limits.high < inf or value <= LARGEST
+                check(self, each.name, value in limits and bounded, limits.remedy)
         self.check()
 
     def check(self) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
 
-from mindcv.errors import ConfigError
+from mindcv.errors import ConfigError, did_you_mean
 
 __all__ = ["dump_mapping", "find_recipe", "load_mapping", "translate_mindcv"]
 
@@ -33,12 +34,16 @@ class _StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which rejects a duplicated key and reads 1e-3 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # such as !!map [1]
+            raise ConstructorError(None, None, "a tag does not fit its value", node.start_mark)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        seen = set()
         for (key_node, _), key in zip(node.value, keys, strict=True):
             if not isinstance(key, str):
                 raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is not a name: fix the key")
-            if keys.count(key) > 1:
+            if key in seen:
                 raise ConfigError(f"line {key_node.start_mark.line + 1}: '{key}' is duplicated: keep one")
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
@@ -65,7 +70,10 @@ for _yaml in (_StrictLoader, _StrictDumper):
 def find_recipe(path: str) -> str:
     """Return the path of a YAML file: an existing file, or a recipe of this package by its name."""
     recipe = RECIPES / path
-    shipped = Path(path).name == path and not Path(path).exists() and recipe.is_file()
+    try:
+        shipped = Path(path).name == path and not Path(path).exists() and recipe.is_file()
+    except (OSError, ValueError):  # not a name that a file can have; reading it tells why
+        return path
     return str(recipe) if shipped else path
 
 
@@ -85,11 +93,15 @@ def load_mapping(path: str) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError("no such file: check the path after -c") from None
+        recipes = [recipe.name for recipe in RECIPES.glob("*.yaml")]
+        hint = did_you_mean(Path(path).name, recipes)
+        raise ConfigError(f"no such file: check the path after -c{hint}") from None
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}): give a readable YAML file after -c") from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8 text: give a YAML file after -c") from None
+    except ValueError:
+        raise ConfigError("is not the name of a file: give a YAML file after -c") from None
     try:
         mapping = yaml.load(text, Loader=_StrictLoader)
     except ConfigError:  # a ValueError, but already explained

@@ -9,6 +9,7 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from mindcv.errors import ConfigError
 from mindcv.runtime.launch import detect_launch
 
 __all__ = ["prepare_environment"]
@@ -31,11 +32,14 @@ def cpu_settings() -> dict[str, str]:
     """
     if accelerator_present():
         return {}
-    launch = detect_launch()
+    try:
+        local_size = detect_launch().local_size
+    except ConfigError:  # the program reports it, and never gets as far as an operator
+        local_size = 1
     settings: dict[str, str] = {}
-    if launch.local_size > 1:
+    if local_size > 1:
         # Each rank would start as many threads as there are cores, and they would starve each other.
-        cores = min((os.cpu_count() or 1) // launch.local_size, len(os.sched_getaffinity(0)))
+        cores = min((os.cpu_count() or 1) // local_size, len(os.sched_getaffinity(0)))
         settings["OMP_NUM_THREADS"] = str(max(1, cores))
     # Without it a host thread spins while it waits for the operators, and takes a core from them.
     settings["MS_DEV_HOST_BLOCKING_RUN"] = "1"

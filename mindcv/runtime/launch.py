@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mindcv.errors import ConfigError
+
 __all__ = ["Launch", "detect_launch"]
 
 
@@ -33,18 +35,32 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
 
     msrun sets MindSpore's own variables, Open MPI's mpirun those named OMPI_COMM_WORLD, and the mpirun of
     MPICH and Intel MPI those named PMI.
+
+    Raises:
+        ConfigError: If these variables contradict each other.
     """
     if "MS_ROLE" in environ:
         return Launch(
             by="msrun",
-            rank=int(environ.get("MS_NODE_ID") or environ.get("RANK_ID") or 0),
-            world_size=int(environ["MS_WORKER_NUM"]),
+            rank=_count(environ, "MS_NODE_ID" if environ.get("MS_NODE_ID") else "RANK_ID", default=0),
+            world_size=_count(environ, "MS_WORKER_NUM"),
             is_scheduler=environ["MS_ROLE"] == "MS_SCHED",
         )
     for prefix, local in (("OMPI_COMM_WORLD", "OMPI_COMM_WORLD_LOCAL_SIZE"), ("PMI", "MPI_LOCALNRANKS")):
         if f"{prefix}_SIZE" in environ:
-            rank, world_size = int(environ[f"{prefix}_RANK"]), int(environ[f"{prefix}_SIZE"])
-            return Launch(
-                by="mpirun", rank=rank, world_size=world_size, local_size=int(environ.get(local, world_size))
-            )
+            world_size, rank = _count(environ, f"{prefix}_SIZE"), _count(environ, f"{prefix}_RANK")
+            if rank >= world_size:
+                raise ConfigError(f"{prefix}_RANK={rank} is not below {prefix}_SIZE={world_size}: {_REMEDY}")
+            local_size = _count(environ, local, default=world_size)
+            return Launch(by="mpirun", rank=rank, world_size=world_size, local_size=local_size)
     return Launch(by="python")
+
+
+_REMEDY = "start the program by mpirun or msrun, or remove the launcher's variables from the environment"
+
+
+def _count(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
+    text = environ.get(name, "" if default is None else str(default))
+    if not text.isdecimal():
+        raise ConfigError(f"{name}={text or 'missing'} is not an integer of 0 or more: {_REMEDY}")
+    return int(text)

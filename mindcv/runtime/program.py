@@ -28,12 +28,13 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     Args:
         main: The program. It parses its command line first, and imports what needs MindSpore after that.
     """
-    launch = detect_launch()
+    launch = _launch()
     status = 0
     if launch.world_size == 1:
         # Once MindSpore has compiled a graph, it answers Ctrl-C by sending SIGTERM to itself.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        detect_launch()
         main()
     except UserError as error:
         status = _report_mistake(error, launch)
@@ -57,7 +58,15 @@ def run_program(main: Callable[[], None]) -> NoReturn:
 
 def exit_with(error: UserError) -> NoReturn:
     """Report a user's mistake and exit with its status."""
-    raise SystemExit(_report_mistake(error, detect_launch()))
+    raise SystemExit(_report_mistake(error, _launch()))
+
+
+def _launch() -> Launch:
+    """How this process was started; a process on its own where the launcher's variables are damaged."""
+    try:
+        return detect_launch()
+    except ConfigError:
+        return Launch(by="python")
 
 
 def _report_mistake(error: UserError, launch: Launch) -> int:

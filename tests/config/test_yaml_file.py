@@ -26,8 +26,9 @@ def test_load_mapping_keeps_the_order_of_the_file(recipe):
         ("- lr\n- 1", "is not a mapping: write 'key: value' lines"),
         ("lr", "is not a mapping: write 'key: value' lines"),
         (b"lr: \xff", "is not UTF-8 text: give a YAML file after -c"),
-        ("lr: 1\nopt: sgd\nlr: 1\n", "line 1: 'lr' is duplicated: keep one"),
-        ('"a\\nb": 1\n"a\\nb": 2', "line 1: 'a b' is duplicated: keep one"),
+        ("lr: 1\nopt: sgd\nlr: 1\n", "line 3: 'lr' is duplicated: keep one"),
+        ("lr: !!map [1]", "line 1: invalid YAML (a tag does not fit its value): fix it"),
+        ('"a\\nb": 1\n"a\\nb": 2', "line 2: 'a b' is duplicated: keep one"),
         ("lr: 1\n2: 3", "line 2: 2 is not a name: fix the key"),
         ("? [1]\n: 2", "line 1: [1] is not a name: fix the key"),
         ("lr: [1", "line 1: invalid YAML (expected ',' or ']', but got '<stream end>'): fix it"),
@@ -56,7 +57,9 @@ def test_a_file_that_holds_no_options_is_explained(recipe, content, expected, me
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, message):
     missing = tmp_path / "missing.yaml"
-    assert message("-c", str(missing)) == f"{missing}: no such file: check the path after -c"
+    assert message("-c", str(missing)) == (
+        f"{missing}: no such file: check the path after -c; did you mean 'mnasnet0.75_digits_cpu.yaml'?"
+    )
     assert message("-c", str(tmp_path)) == (
         f"{tmp_path}: cannot be read (Is a directory): give a readable YAML file after -c"
     )
@@ -137,4 +140,6 @@ def test_a_recipe_of_the_package_is_found_by_its_name_unless_a_file_has_it(tmp_p
 
 def test_a_recipe_in_another_folder_is_not_looked_for_in_the_package(tmp_path, message):
     missing = tmp_path / "mnasnet0.75_digits_cpu.yaml"
-    assert message("-c", str(missing)) == f"{missing}: no such file: check the path after -c"
+    assert message("-c", str(missing)) == (
+        f"{missing}: no such file: check the path after -c; did you mean 'mnasnet0.75_digits_cpu.yaml'?"
+    )
