@@ -1,4 +1,4 @@
-"""Classification of images with a trained network, and tables of the results."""
+"""Image classification with a trained network, and output of the results."""
 
 from mindcv.inference.classifier import (
     Classifier,
