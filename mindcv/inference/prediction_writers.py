@@ -12,7 +12,7 @@ from typing import TextIO, get_args
 
 from mindcv.choices import PredictionFormat
 from mindcv.errors import UserError
-from mindcv.inference.classifier import Prediction
+from mindcv.inference.image_classifier import Prediction
 
 __all__ = ["FORMATS", "PredictionWriter", "open_writer"]
 

@@ -21,7 +21,7 @@ from mindcv.models.weights.layouts import (
     in_layout,
     layouts_of,
 )
-from mindcv.models.weights.loading import evaluation_options, put_weights, selected, stated_options
+from mindcv.models.weights.network_loading import evaluation_options, put_weights, selected, stated_options
 from mindcv.models.weights.weight_files import WeightFile, file_kind, read_weights, write_weights
 
 __all__ = ["Converted", "convert_weights"]

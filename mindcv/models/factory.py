@@ -9,7 +9,7 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.features import FeatureExtractWrapper, feature_pyramid
 from mindcv.models.registry import ModelEntry, find_model, list_models
 from mindcv.models.weights.layouts import layouts_of
-from mindcv.models.weights.loading import put_weights, stated_options
+from mindcv.models.weights.network_loading import put_weights, stated_options
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights.weight_files import read_weights
 

@@ -12,7 +12,7 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.classifier_head import ClassifierHead
 from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
 from mindcv.models.layers import Block, GlobalMean, Padding, SqueezeExcite, conv_norm, make_divisible
-from mindcv.models.weights.loading import put_weights
+from mindcv.models.weights.network_loading import put_weights
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights.weight_files import read_weights
 from mindcv.structure import Parts

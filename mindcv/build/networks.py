@@ -1,4 +1,4 @@
-"""The network of a run, its EMA model and its teacher."""
+"""The networks of a run: the trained one, its EMA model and its teacher."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import EMA_PREFIX
 from mindcv.loss import create_loss
 from mindcv.models import create_model, freeze, seed_dropout
-from mindcv.models.weights.loading import evaluation_options
+from mindcv.models.weights.network_loading import evaluation_options
 from mindcv.models.weights.pretrained import CLASSES
 from mindcv.models.weights.weight_files import read_weights
 from mindcv.runtime.session import Runtime
