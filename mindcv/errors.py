@@ -11,7 +11,7 @@ class Stopped(Exception):  # noqa: N818, a stop on request is not an error
 
 
 class UserError(ValueError):
-    """A mistake that the user can fix; its message says in one line what, where and how.
+    """A mistake that the user can fix; the one-line message names the place, the problem and the remedy.
 
     The command-line programs print it without a traceback and exit with `status`; in a notebook it is an
     ordinary `ValueError`.

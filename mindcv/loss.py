@@ -71,7 +71,7 @@ class _ClassificationLoss(nn.Cell):
             hint = did_you_mean(reduction, REDUCTIONS) or f": choose one of {', '.join(REDUCTIONS)}"
             raise UserError(f"reduction '{reduction}' is unknown{hint}")
         if not 0 <= label_smoothing <= 1:
-            raise UserError(f"label_smoothing={label_smoothing} is out of range: give a part from 0 to 1")
+            raise UserError(f"label_smoothing={label_smoothing} is out of range: give a fraction from 0 to 1")
         if not 0 <= aux_factor < float("inf"):
             raise UserError(f"aux_factor={aux_factor} is out of range: give 0 or more")
         self.weight = None if weight is None else _class_weights(weight)
@@ -98,7 +98,7 @@ class _ClassificationLoss(nn.Cell):
         if logits.ndim != 2:
             raise ValueError("the loss expects logits of shape [N, C]")
         if self.weight is not None and self.weight.shape[0] != logits.shape[1]:
-            raise ValueError("the loss has not as many class weights as the logits have classes")
+            raise ValueError("the loss needs as many class weights as the logits have classes")
         if labels.ndim == 2:
             if labels.shape != logits.shape:
                 raise ValueError("probabilities as labels need the shape of the logits, [N, C]")
@@ -106,7 +106,7 @@ class _ClassificationLoss(nn.Cell):
         if labels.shape != logits.shape[:1]:
             raise ValueError("class indices as labels need the shape [N], one for each row of the logits")
         hot = (labels.expand_dims(1) == ops.arange(logits.shape[1])).astype(ms.float32)
-        # 1, but 0 where the label is no class: that row and the loss become NaN instead of passing as good.
+        # 1, but 0 if the label is out of range: then the row and the loss become NaN.
         return hot / hot.sum(axis=1, keepdims=True)
 
     def smoothed(self, target):
@@ -124,8 +124,8 @@ class CrossEntropy(_ClassificationLoss):
     :math:`-\sum_c w_c t_c \log \mathrm{softmax}(x)_c`.
 
     ``mean`` averages over the samples, weighted by the class weight of each label where labels are indices
-    and ``weight`` is given; ``sum`` adds up; ``none`` returns one loss per sample. A label that is no class
-    makes the loss NaN.
+    and ``weight`` is given; ``sum`` adds up; ``none`` returns one loss per sample. A label out of range makes
+    the loss NaN.
 
     Args:
         weight: Weight of each class, [C].
@@ -151,7 +151,7 @@ class CrossEntropy(_ClassificationLoss):
 
 
 class BinaryCrossEntropy(_ClassificationLoss):
-    r"""Sigmoid cross entropy of each class on its own.
+    r"""Sigmoid cross entropy, computed for each class independently.
 
     With smoothing s the target of class c is :math:`t_c = (1 - s) p_c + s / C`, where p is the label's
     one-hot row or the given probabilities. The loss of sample and class is
@@ -160,7 +160,7 @@ class BinaryCrossEntropy(_ClassificationLoss):
 
     ``mean`` averages over all N C elements, as `torch.nn.functional.binary_cross_entropy_with_logits`;
     ``sum`` adds them up; ``none`` averages over the classes and returns one loss per sample, so that its mean
-    is ``mean``. A label that is no class makes the loss NaN.
+    is ``mean``. A label out of range makes the loss NaN.
 
     Args:
         weight: Weight of each class, [C].
@@ -189,5 +189,5 @@ def _class_weights(weight: Tensor | np.ndarray | Sequence[float]) -> Tensor:
     """Check the class weights and return them as a float32 tensor [C]."""
     values = np.asarray(weight, np.float32)
     if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any() or not values.any():
-        raise UserError("weight is no list of class weights: give one number of 0 or more for each class")
+        raise UserError("weight must be a list of class weights: give one number of 0 or more for each class")
     return Tensor(values)

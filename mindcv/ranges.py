@@ -35,7 +35,7 @@ class Range:
     remedy: str
 
     def __contains__(self, value: float) -> bool:
-        """Whether a number is inside."""
+        """Return whether a number is in the range."""
         return self.low <= value <= self.high and value < inf
 
     def check(self, **values: float | None) -> None:

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: one value a step, each a pure function of the step and the settings.
+"""Learning-rate schedules: one value per step, a pure function of the step and the settings.
 
-Time is counted in epochs, as a fraction: step i of a run with n steps an epoch is at epoch i / n.
+Time is counted in epochs, as a fraction: step i of a run with n steps per epoch is at epoch i / n.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ SCHEDULERS: tuple[Schedule, ...] = get_args(Schedule)
 
 # The defaults of torch.optim.OneCycleLR.
 ONE_CYCLE_DIVISOR = 25.0  # the peak over the first value
-ONE_CYCLE_RISE = 0.3  # the part of the schedule that rises
+ONE_CYCLE_RISE = 0.3  # the fraction of the schedule that rises
 
 
 def create_scheduler(
@@ -37,7 +37,7 @@ def create_scheduler(
     cycle_decay: float = 1.0,
     lr_epoch_stair: bool = False,
 ) -> list[float]:
-    """The learning rate of every step of a run.
+    """Return the learning rate of every step of a run.
 
     For ``warmup_epochs`` W the rate rises linearly from ``warmup_factor`` times a target to the target, so
     that epoch e has ``target * (warmup_factor + (1 - warmup_factor) * e / W)``; then the schedule follows:
@@ -48,16 +48,17 @@ def create_scheduler(
     * ``step_decay``: ``lr * decay_rate ** floor(e / decay_epochs)``.
     * ``multi_step_decay``: lr times ``decay_rate`` for every milestone reached.
     * ``exponential_decay``: ``lr * decay_rate ** e``.
-    * ``polynomial_decay``: ``(lr - min_lr) * (1 - t) ** decay_rate + min_lr`` at part t of what follows the
-      warm-up.
-    * ``one_cycle``: a half cosine from lr / 25, or min_lr if that is more, to lr over the first 0.3, and one
-      on to min_lr (arXiv 1708.07120).
+    * ``polynomial_decay``: ``(lr - min_lr) * (1 - t) ** decay_rate + min_lr`` at fraction t of the time after
+      the warm-up.
+    * ``one_cycle``: a half cosine from lr / 25, or min_lr if that is more, to lr over the first 30 %, and one
+      from there to min_lr (arXiv 1708.07120).
     * ``cyclic``: ``num_cycles`` triangles from min_lr to lr and back (arXiv 1506.01186).
 
-    The warm-up's target is lr, but for ``one_cycle`` and ``cyclic`` their first value. In ``step_decay``,
-    ``multi_step_decay`` and ``exponential_decay`` e counts from the start of training and not from the end of
-    the warm-up, as in MnasNet's original recipe (0.97 every 2.4 epochs beside a warm-up of 5): they go on
-    after the warm-up as if there had been none. The other schedules begin at the end of the warm-up.
+    The warm-up's target is lr, except for ``one_cycle`` and ``cyclic``, where it is their first value. In
+    ``step_decay``, ``multi_step_decay`` and ``exponential_decay`` e counts from the start of training and not
+    from the end of the warm-up, as in MnasNet's original recipe (0.97 every 2.4 epochs beside a warm-up of
+    5): they continue after the warm-up as if it had decayed, too. The other schedules begin at the end of the
+    warm-up.
 
     Args:
         steps_per_epoch: Updates of the parameters in an epoch.
@@ -65,9 +66,9 @@ def create_scheduler(
         lr: Peak rate.
         min_lr: Lowest rate of cosine_decay, polynomial_decay, one_cycle and cyclic; others ignore it.
         warmup_epochs: Length of the warm-up.
-        warmup_factor: Where the warm-up starts, as a part of its target, 0 to 1.
-        decay_epochs: Length of a cosine, None for all that follows the warm-up divided by ``num_cycles``; or
-            the length of a stair of step_decay. It may be a fraction.
+        warmup_factor: Start of the warm-up, as a fraction of its target, 0 to 1.
+        decay_epochs: Length of a cosine, by default the time after the warm-up divided by ``num_cycles``; or
+            the epochs between two steps of step_decay. It need not be an integer.
         decay_rate: Factor of a decay, or the power of polynomial_decay.
         milestones: Rising epochs of multi_step_decay, counted from the start of training.
         num_epochs: Length of the run, warm-up included.
@@ -80,7 +81,7 @@ def create_scheduler(
         ``steps_per_epoch * num_epochs`` rates.
 
     Raises:
-        UserError: A name or a number that is out of range, or a warm-up longer than the run.
+        UserError: If a name is unknown, a number is out of range, or the warm-up is longer than the run.
     """
     _check_choice(scheduler, milestones, decay_epochs)
     AT_LEAST_ONE.check(steps_per_epoch=steps_per_epoch, num_epochs=num_epochs, num_cycles=num_cycles)
@@ -89,9 +90,9 @@ def create_scheduler(
     LR.check(lr=lr)
     POSITIVE.check(decay_epochs=decay_epochs, decay_rate=decay_rate, cycle_decay=cycle_decay)
     _check_together(lr, min_lr, warmup_epochs, num_epochs)
-    length = num_epochs - warmup_epochs or 1  # 1 if nothing follows the warm-up: then it is never asked for
+    length = num_epochs - warmup_epochs or 1  # 1 if nothing follows the warm-up: then it is not used
     period = decay_epochs or length / num_cycles
-    start = warmup_epochs  # where the schedule's own clock starts
+    start = warmup_epochs  # epoch at which the schedule starts
     main: Callable[[float], float]
     match scheduler:
         case "constant":
@@ -166,7 +167,7 @@ def _triangles(epoch: float, *, lr: float, min_lr: float, cycle: float) -> float
 
 
 def _whole(value: float) -> int:
-    """The whole part, where 2.9999999999999996 is what 7.2 / 2.4 gives and means 3."""
+    """Round down to an integer, but 2.9999999999999996, which 7.2 / 2.4 gives, to 3."""
     return floor(value + 1e-9)
 
 
@@ -195,16 +196,16 @@ def _check_together(lr: float, min_lr: float, warmup_epochs: int, num_epochs: in
 
 
 def scale_for_batch(rule: str, batch: int, reference: int) -> float:
-    """What to multiply a learning rate by when the global batch is not the one it is meant for.
+    """Return the factor on the learning rate for a global batch of another size than it was chosen for.
 
     Args:
         rule: ``linear`` (Goyal et al. 2017, arXiv 1706.02677), ``sqrt`` (Krizhevsky 2014, arXiv 1404.5997) or
             ``none``.
-        batch: Images in a step, over all devices.
-        reference: The batch that the learning rate is meant for.
+        batch: Global batch size, over all devices.
+        reference: Global batch size that the learning rate is meant for.
 
     Raises:
-        UserError: If there is no such rule.
+        UserError: If the rule is unknown.
     """
     match rule:
         case "none":

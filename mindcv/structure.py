@@ -1,8 +1,8 @@
-"""How networks and layers describe what they consist of, to code that does not know their classes.
+"""Protocols by which networks and layers describe their components to code that does not know their classes.
 
-A network tells its stem, stages, head and classifier (`StagedNetwork`): all that feature pyramids, freezing,
-summaries, layer-wise learning rates, adaptive clipping and the conversion of weights need to know. A layer of
-a family's own tells which cells it applies (`CompositeLayer`): all that summaries and exports need to know.
+A network returns its stem, stages, head and classifier (`StagedNetwork`), which feature pyramids, freezing,
+summaries, layer-wise learning rates, adaptive clipping and the conversion of weights use. A layer of a
+family's own returns the cells that it applies (`CompositeLayer`), which summaries and exports use.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class Parts:
 
 @runtime_checkable
 class StagedNetwork(Protocol):
-    """A network that tells its parts."""
+    """A network that describes its parts."""
 
     def parts(self) -> Parts:
         """Return the cells from input to output."""
@@ -62,7 +62,7 @@ class StagedNetwork(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """What a layer computes in evaluation: steps one after the other, and what becomes of their result.
+    """The computation of a layer in evaluation: steps in sequence, and how their result is combined.
 
     Args:
         steps: Cells, ``"mean"`` (over the positions: (N, C, H, W) to (N, C, 1, 1)) or ``"flatten"`` ((N, C,
@@ -76,7 +76,7 @@ class Composition:
 
 @runtime_checkable
 class CompositeLayer(Protocol):
-    """A layer that tells what it computes by means of other cells."""
+    """A layer that describes its computation by means of other cells."""
 
     def composition(self) -> Composition:
         """Return the steps."""
@@ -88,10 +88,10 @@ def parts_of(network: object, purpose: str = "") -> Parts:
 
     Args:
         network: A `StagedNetwork`.
-        purpose: What needs them, as the message is to begin: an option and its value.
+        purpose: The option that needs them, with its value, for the message.
 
     Raises:
-        UserError: The network does not tell its parts.
+        UserError: If the network does not describe its parts.
     """
     if isinstance(network, StagedNetwork):
         parts = network.parts()
@@ -100,7 +100,7 @@ def parts_of(network: object, purpose: str = "") -> Parts:
     start = f"{purpose}: " if purpose else ""
     remedy = f", or leave {purpose.partition('=')[0]} out" if purpose else ""
     raise UserError(
-        f"{start}{type(network).__name__} does not tell its parts: give it a method parts() that returns "
+        f"{start}{type(network).__name__} does not describe its parts: give it a method parts() that returns "
         f"mindcv.structure.Parts{remedy}"
     )
 

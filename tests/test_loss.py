@@ -176,7 +176,7 @@ def test_half_precision_logits_give_a_float32_loss(name):
 
 @pytest.mark.parametrize("name", ["CE", "BCE"])
 @pytest.mark.parametrize("label", [-1, 4])
-def test_a_label_that_is_no_class_makes_the_loss_nan(name, label):
+def test_a_label_out_of_range_makes_the_loss_nan(name, label):
     assert np.isnan(value(create_loss(name, label_smoothing=0.1), LOGITS, [0, label, 1]))
     per_sample = value(create_loss(name, reduction="none"), LOGITS, [0, label, 1])
     assert np.isnan(per_sample).tolist() == [False, True, False]
@@ -210,7 +210,7 @@ def test_graph_mode_refuses_labels_of_another_shape_too(mode, tmp_path, monkeypa
         (LOGITS, SOFT[:, :1], "need the shape of the logits"),
         (LOGITS, INDICES[:2], r"need the shape \[N\]"),
         (LOGITS[0], INDICES[:1], r"expects logits of shape \[N, C\]"),
-        (LOGITS[:, :1], INDICES, "not as many class weights"),
+        (LOGITS[:, :1], INDICES, "as many class weights"),
     ],
 )
 def test_shapes_that_would_broadcast_to_nonsense_are_refused(logits, labels, message):
@@ -224,15 +224,15 @@ def test_shapes_that_would_broadcast_to_nonsense_are_refused(logits, labels, mes
         ({"name": "BCEE"}, "loss 'BCEE' is unknown; did you mean 'BCE'?"),
         ({"name": "focal"}, "loss 'focal' is unknown: choose CE or BCE"),
         ({"reduction": "meen"}, "reduction 'meen' is unknown; did you mean 'mean'?"),
-        ({"label_smoothing": 1.5}, "label_smoothing=1.5 is out of range: give a part from 0 to 1"),
+        ({"label_smoothing": 1.5}, "label_smoothing=1.5 is out of range: give a fraction from 0 to 1"),
         ({"aux_factor": -1.0}, "aux_factor=-1.0 is out of range: give 0 or more"),
         (
             {"weight": [[1.0]]},
-            "weight is no list of class weights: give one number of 0 or more for each class",
+            "weight must be a list of class weights: give one number of 0 or more for each class",
         ),
         (
             {"weight": [1.0, -1.0]},
-            "weight is no list of class weights: give one number of 0 or more for each class",
+            "weight must be a list of class weights: give one number of 0 or more for each class",
         ),
     ],
 )

@@ -236,7 +236,7 @@ def test_every_rate_lies_between_0_and_the_peak_and_there_is_one_for_each_step(o
 
 
 @given(settings(lr_epoch_stair=True))
-def test_an_epoch_stair_has_one_rate_an_epoch_and_never_wastes_the_first(options):
+def test_an_epoch_stair_has_one_rate_per_epoch_and_never_wastes_the_first(options):
     result = np.reshape(create_scheduler(**options), (options["num_epochs"], options["steps_per_epoch"]))
     assert (result == result[:, :1]).all()
     if options["warmup_epochs"] and (options["scheduler"], options["min_lr"]) != ("cyclic", 0):

@@ -10,7 +10,7 @@ from mindcv.build.exporting import (
     build_sample_images,
     export_metadata,
 )
-from mindcv.build.network import build_ema_model, build_forward, build_network, normalized
+from mindcv.build.networks import build_ema_model, build_forward, build_network, normalized
 from mindcv.build.optimization import (
     build_learning_rates,
     build_optimizer,
@@ -26,12 +26,12 @@ from mindcv.build.timed_step import (
     build_timed_step,
     count_costs,
 )
-from mindcv.build.train_step import (
+from mindcv.build.training_run import create_trainer
+from mindcv.build.training_step import (
     broadcast_initial_values,
     build_statistics_exchange,
     build_train_step,
 )
-from mindcv.build.trainer import create_trainer
 
 __all__ = [
     "broadcast_initial_values",

@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import nn
 
 from mindcv.build.evaluation import build_validations
-from mindcv.build.train_step import build_statistics_exchange
+from mindcv.build.training_step import build_statistics_exchange
 from mindcv.config import Config
 from mindcv.engine import CheckpointManager
 from mindcv.engine.callbacks import (

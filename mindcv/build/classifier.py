@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindcv.build.network import build_network, normalized
+from mindcv.build.networks import build_network, normalized
 from mindcv.build.pipelines import build_evaluation_transforms, channel_scale, count_classes, evaluation_size
 from mindcv.config import Config
 from mindcv.data import ImageFiles, imagenet_classes, readable_classes

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from mindspore import Parameter, Tensor, nn
 from tqdm import tqdm
 
-from mindcv.build.network import normalized
+from mindcv.build.networks import normalized
 from mindcv.build.pipelines import build_validation_data, evaluation_batches
 from mindcv.config import Config
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, Evaluation, evaluate
 from mindcv.loss import create_loss
-from mindcv.models.weights.loading import evaluation_options
+from mindcv.models.weights.network_loading import evaluation_options
 from mindcv.runtime.session import Runtime
 from mindcv.step import EvalStep
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from mindcv.build.network import build_network
+from mindcv.build.networks import build_network
 from mindcv.build.pipelines import (
     build_some_images,
     build_validation_data,

@@ -3,9 +3,9 @@
 import numpy as np
 from mindspore import Tensor
 
-from mindcv.build.network import build_forward, build_network, normalized
+from mindcv.build.networks import build_forward, build_network, normalized
 from mindcv.build.optimization import build_optimizer
-from mindcv.build.train_step import broadcast_initial_values, build_train_step
+from mindcv.build.training_step import broadcast_initial_values, build_train_step
 from mindcv.config import Config
 from mindcv.models import summarize
 from mindcv.runtime.session import Runtime

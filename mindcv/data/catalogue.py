@@ -6,7 +6,7 @@ from mindcv.errors import UserError, did_you_mean
 
 __all__ = ["DatasetInfo", "channel_statistics", "find_dataset"]
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, which MindSpore and Pillow turn colour to grey with
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as MindSpore and Pillow convert colour to grey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def find_dataset(name: str) -> DatasetInfo:
 def channel_statistics(
     dataset_name: str = "", in_channels: int = 3
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of a dataset's pixels, to normalise images with.
+    """Return the mean and standard deviation of a dataset's pixels, for normalization.
 
     Args:
         dataset_name: Name as in `create_dataset`.
@@ -111,7 +111,7 @@ def channel_statistics(
             mean of its channels' deviations, as if they varied together.
 
     Returns:
-        ``(mean, std)`` on the scale 0 to 255, one number a channel.
+        ``(mean, std)`` on the scale 0 to 255, one number per channel.
 
     Raises:
         UserError: If the dataset is unknown, or images cannot have that many channels.
@@ -122,7 +122,7 @@ def channel_statistics(
 
 
 def check_channels(in_channels: int) -> None:
-    """Refuse numbers of channels that no image can be given.
+    """Check that images can have this number of channels.
 
     Raises:
         UserError: If it is neither 3 nor 1.

@@ -1,6 +1,6 @@
 """The plan of an epoch: which images a rank sees, with which random numbers, at which size, mixed or not.
 
-It is a function of the seed, the epoch and the rank, made in this one place. The pipeline carries it out.
+It is a function of the seed, the epoch and the rank. The pipeline executes it.
 """
 
 import itertools
@@ -108,7 +108,7 @@ class EpochPlanner:
         return len(range(self.rank, self.num_images, self.world_size))
 
     def plan(self, epoch: int) -> EpochPlan:
-        """The plan of an epoch, from 0."""
+        """Return the plan of an epoch, from 0."""
         indices = self.indices(epoch)
         return EpochPlan(
             epoch=epoch,
@@ -122,9 +122,9 @@ class EpochPlanner:
         )
 
     def plans(self, first_epoch: int = 0) -> Plans:
-        """The plans of the passes over a dataset that begin with an epoch."""
+        """Return the plans of successive passes over a dataset, of which the first is that of an epoch."""
 
-        # The threads that read images and that hand out keys ask for the same plan.
+        # The threads that read images and those that distribute keys request the same plan.
         @lru_cache(maxsize=2)
         def plan(number: int) -> EpochPlan:
             return self.plan(first_epoch + number)
@@ -132,7 +132,7 @@ class EpochPlanner:
         return plan
 
     def stages(self, num_epochs: int, first_epoch: int = 0) -> list[tuple[int, int]]:
-        """First epoch of each stage of a training, and the epoch after its last.
+        """Return the first epoch of each stage of a training run, and the epoch after its last.
 
         Args:
             num_epochs: Epoch at which the training ends.
@@ -144,7 +144,7 @@ class EpochPlanner:
         return list(itertools.pairwise([first_epoch, *changes, num_epochs]))
 
     def indices(self, epoch: int) -> Indices:
-        """Images of an epoch in their order."""
+        """Return the images of an epoch in their order."""
         if not self.is_training:
             return shard_indices(
                 self.total, rank=self.rank, world_size=self.world_size, num_samples=self.num_samples

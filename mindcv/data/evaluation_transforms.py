@@ -123,7 +123,7 @@ def describe_evaluation(
     interpolation: str = "bilinear",
     crop_pct: float | None = None,
 ) -> dict[str, Any]:
-    """Describe what `create_transforms` does to an evaluation image, in words that need no MindSpore.
+    """Describe what `create_transforms` does to an evaluation image, without reference to MindSpore.
 
     Args:
         dataset_name: See `create_transforms`, as for the others.

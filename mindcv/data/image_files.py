@@ -31,7 +31,7 @@ DUMPS = ("abnormal_image.*", "unsupported_image.*")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """A file that was given as an image.
+    """An image file given by the user.
 
     Args:
         path: Its path, as the user gave it.
@@ -45,11 +45,11 @@ class ImageFile:
 
 
 def list_images(names: Sequence[str | Path]) -> list[str]:
-    """Image files by their names, those of folders and those that match patterns.
+    """List image files, those in folders and those that match patterns.
 
     Args:
-        names: Files, taken whatever their extension; folders, of which all images are taken, those of
-            folders within included, but nothing that is hidden; and patterns such as ``photos/*.jpg`` or
+        names: Files, with any extension; folders, which are searched recursively for images, except hidden
+            ones; and patterns such as ``photos/*.jpg`` or
             ``photos/**/*.png``, where ``**`` stands for any folders. A name that
             exists is never taken as a pattern.
 
@@ -57,7 +57,7 @@ def list_images(names: Sequence[str | Path]) -> list[str]:
         The files in the order of the names, those of a folder or a pattern sorted; each file once.
 
     Raises:
-        UserError: If a name leads to no file at all.
+        UserError: If a name matches no file.
     """
     found: dict[str, None] = {}
     for name in map(str, names):
@@ -96,7 +96,7 @@ def _images_below(folder: str) -> list[str]:
 
 
 class ImageFiles:
-    """Image files, read and transformed as a validation does, several at a time, and in their order.
+    """Image files, read and transformed as in validation, several at a time, and in order.
 
     Iterating yields an `ImageFile` for each, with its image or with the reason why there is none.
 
@@ -112,7 +112,7 @@ class ImageFiles:
         paths: The files.
 
     Raises:
-        UserError: If a name leads to no file at all.
+        UserError: If a name matches no file.
     """
 
     def __init__(

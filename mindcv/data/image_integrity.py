@@ -1,4 +1,4 @@
-"""Checks of image files that need no decoding."""
+"""Integrity checks of image files without decoding."""
 
 import zlib
 
@@ -52,7 +52,7 @@ def _png_fault(data: bytes) -> str | None:
 
 
 def _bmp_fault(data: bytes) -> str | None:
-    """A BMP's header says where the pixels begin, and of what size they are, unless they are compressed."""
+    """Check a BMP's header, which gives the offset of the pixels and, unless compressed, their size."""
     if len(data) < 34:
         return "is cut short"
     offset, header, width, height = (

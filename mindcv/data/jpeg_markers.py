@@ -18,12 +18,11 @@ NOT_DECODED = (0xC3, *range(0xC5, 0xD0), START)  # lossless, hierarchical, arith
 
 
 def jpeg_fault(data: bytes) -> str | None:
-    """Return what is wrong with a JPEG, as far as its markers tell; None if nothing is.
+    """Return what is wrong with the markers of a JPEG; None if nothing is.
 
-    MindSpore 2.10 does not survive what is found here. Where the file ends in the compressed pixels, it may
-    raise or read beyond the file and return an image whose rest is grey. Where the header is cut, or its
-    tables make no sense, it divides by zero, reads what is not its own or hangs: the process ends without an
-    exception.
+    MindSpore 2.10 cannot handle these faults. If the file ends within the compressed pixels, it may raise, or
+    read beyond the file and return an image whose rest is grey. If the header is cut or its tables are
+    invalid, it divides by zero, reads invalid memory or hangs: the process ends without an exception.
 
     Args:
         data: Content of a file that begins as a JPEG.
@@ -48,7 +47,7 @@ class _Markers:
         """Return the fault of a file, see `jpeg_fault`.
 
         Raises:
-            ValueError: If a table makes no sense; so does a KeyError or an IndexError.
+            ValueError: If a table is invalid, which a KeyError or an IndexError means, too.
         """
         position = 2
         while found := MARKER.search(data, position):

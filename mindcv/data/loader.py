@@ -38,7 +38,7 @@ def create_loader(
     python_multiprocessing: bool = False,
     separate: bool = False,
 ) -> Any:
-    """Transform the samples of a dataset and put them together in batches.
+    """Transform the samples of a dataset and combine them into batches.
 
     Args:
         dataset: MindSpore dataset with the columns image and label, as from `create_dataset`.
@@ -109,7 +109,7 @@ def make_batches(
     python_multiprocessing: bool = False,
     separate: bool = False,
 ) -> Any:
-    """Transform samples and put them together in batches; Python's random numbers are drawn from keys.
+    """Transform samples and combine them into batches; random numbers in Python are derived from keys.
 
     Args:
         dataset: MindSpore dataset with the columns image and label.
@@ -153,13 +153,13 @@ def seed_operators(seed: int) -> None:
 
 
 def _planned_size(dataset: Any, lists: Sequence[Sequence[Any]], mixup: Mixup | None) -> int:
-    """Number of images to draw keys for; 0 where none are drawn: counting may read the dataset."""
+    """Return the number of images to draw keys for; 0 if none are needed: counting may read the dataset."""
     keyed = any(isinstance(operator, Augmentation) for operators in lists for operator in operators)
     return dataset.get_dataset_size() if mixup or keyed else 0
 
 
 def _key_columns(plans: Plans, size: int, *, separate: bool, mixed: bool) -> Any:
-    """A dataset of the keys of all images: one column for each operator that takes them away."""
+    """Return a dataset of the keys of all images, with one column for each operator that consumes one."""
     offsets = {"key": 0}
     if separate:
         # The two augmented images of a sample have keys of their own, and so has the clean one.

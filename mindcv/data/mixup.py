@@ -12,18 +12,18 @@ __all__ = ["Mixup"]
 
 
 class Mixup:
-    """Mixes a batch with itself in reverse order, by one proportion per batch.
+    """Mixes a batch with its images in reverse order, with one ratio per batch.
 
-    Mixup (arXiv 1710.09412) adds two images up, lambda of one and 1 - lambda of the other. CutMix (arXiv
-    1905.04899) puts a box of the other in, 1 - lambda of the area. Lambda is drawn from Beta(alpha, alpha).
-    The labels become probabilities in the same proportion. A batch may have any number of images; the middle
-    one of an odd number meets itself.
+    Mixup (arXiv 1710.09412) adds lambda times one image and 1 - lambda times the other. CutMix (arXiv
+    1905.04899) pastes a box of the other, 1 - lambda of the area. Lambda is drawn from Beta(alpha, alpha).
+    The labels become probabilities in the same proportion. A batch may have any size; the middle image of an
+    odd number is mixed with itself.
 
     Args:
         mixup_alpha: Alpha of mixup; 0 switches it off.
         cutmix_alpha: Alpha of CutMix; 0 switches it off.
         prob: Probability that a batch is mixed at all.
-        switch_prob: Probability that a mixed batch is cut rather than added up, where both are on.
+        switch_prob: Probability that a mixed batch gets CutMix rather than mixup, where both are on.
         num_classes: Outputs of the network.
 
     Raises:
@@ -115,7 +115,7 @@ def _blend(images: NDArray[Any], share: float) -> NDArray[Any]:
 
 
 def _cut(images: NDArray[Any], share: float, rng: np.random.Generator) -> tuple[NDArray[Any], float]:
-    """Images with a box of their partners, and the fraction of the area outside: boxes may be clipped."""
+    """Paste boxes of the partners into images; return the fraction outside, as boxes may be clipped."""
     height, width = images.shape[-2:]
     rows = _side(height, share, rng)
     columns = _side(width, share, rng)
@@ -126,7 +126,7 @@ def _cut(images: NDArray[Any], share: float, rng: np.random.Generator) -> tuple[
 
 
 def _side(size: int, share: float, rng: np.random.Generator) -> slice:
-    """One side of the box: its length by the share, around a centre anywhere in the image."""
+    """Draw one side of the box, around a centre anywhere in the image."""
     half = int(size * math.sqrt(1 - share)) // 2
     centre = int(rng.integers(size))
     return slice(max(centre - half, 0), min(centre + half, size))

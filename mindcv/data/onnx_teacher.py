@@ -12,7 +12,7 @@ __all__ = ["OnnxTeacher", "with_teacher"]
 
 
 class OnnxTeacher(OnnxNetwork):
-    """A teacher in an ONNX file: an `OnnxNetwork` of as many classes as the student has.
+    """A teacher in an ONNX file: an `OnnxNetwork` with as many classes as the student.
 
     MindSpore has no operator that runs an ONNX file, so the teacher cannot be part of the training step. As
     part of the data pipeline it is the same on every device, and works on the next batch while the device
@@ -26,8 +26,8 @@ class OnnxTeacher(OnnxNetwork):
         num_classes: Classes of the student; the teacher must have as many.
 
     Raises:
-        UserError: If onnxruntime is not installed, the file cannot be read, or its inputs and outputs are
-            other ones.
+        UserError: If onnxruntime is not installed, the file cannot be read, or its inputs and outputs do not
+            fit.
     """
 
     kind = "teacher"

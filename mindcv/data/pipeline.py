@@ -23,13 +23,13 @@ class Pipeline:
     """Batches of one rank, epoch by epoch.
 
     In training every rank gets equally many batches. In evaluation the images are divided among the ranks,
-    each exactly once, so that one rank may get a batch more than another.
+    each exactly once, so that one rank may get one batch more than another.
 
     Args:
         source: Samples.
         transform: Operators on the image, as from `create_transforms`.
-        later_transforms: Other operators from an epoch on, each with that epoch: see `progressive_stages`.
-        batch_size: Images a batch.
+        later_transforms: Operators for later epochs, each with its first epoch: see `progressive_stages`.
+        batch_size: Batch size.
         is_training: Train, instead of evaluate.
         drop_remainder: Drop the last batch of an epoch if it is not full.
         shuffle: Draw the training images in a new order each epoch. An evaluation keeps the dataset's.
@@ -46,7 +46,7 @@ class Pipeline:
             each class, float32 ``[N, num_classes]``, of the source's classes if `num_classes` is not given.
         cutmix_prob: Probability that a batch is mixed, by whichever of the two.
         mixup_switch_prob: Probability that a mixed batch gets CutMix, where both are on.
-        mixup_off_epoch: Mix no batch from this epoch on, and leave the labels probabilities; 0 never stops.
+        mixup_off_epoch: Mix no batch from this epoch on; labels stay probabilities. 0 never stops mixing.
         accumulation: Gradient accumulation steps. A training epoch is cut to a multiple of them.
         teacher: Takes the images of a batch and returns logits, which become a third column.
         python_multiprocessing: Run operators written in Python in processes instead of threads, which are
@@ -125,7 +125,7 @@ class Pipeline:
 
     @property
     def planner(self) -> EpochPlanner:
-        """Makes the plan of each epoch: all that depends on the epoch, the seed and the rank."""
+        """The planner, which determines all that depends on the epoch, the seed and the rank."""
         return EpochPlanner(
             total=len(self.source),
             seed=self.seed,
@@ -152,18 +152,18 @@ class Pipeline:
 
     @property
     def _full_steps(self) -> int:
-        """Batches of this rank that the images make."""
+        """Batches of this rank, before they are cut to a multiple."""
         images = self.planner.images_per_epoch
         return images // self.batch_size if self.drop_remainder else -(-images // self.batch_size)
 
     def epoch(self, epoch: int = 0, *, skip: int = 0) -> Any:
-        """The batches of one epoch, for a single pass.
+        """Return the batches of one epoch, for a single pass.
 
         Iterate it before you ask for another training epoch: MindSpore reads the seed when a pass begins.
 
         Args:
             epoch: Epoch, from 0; an evaluation ignores it.
-            skip: Batches to leave out at the start. What follows is what would have followed them.
+            skip: Batches to skip at the start. The others do not change.
 
         Returns:
             MindSpore dataset with the columns image (uint8, ``[N, C, H, W]``) and label (int32, ``[N]``, or
@@ -180,7 +180,7 @@ class Pipeline:
         return batches if self.teacher is None else with_teacher(batches, self.teacher)
 
     def run(self, first_epoch: int = 0) -> Any:
-        """The batches of one epoch at each pass, for a device that keeps one dataset for a run.
+        """Return the batches of one epoch in each pass, for a device that keeps one dataset for a run.
 
         The images and their order are those of `epoch`, and so is what Python draws: augmentation and mixing.
         MindSpore's own operators are not seeded again at each pass, and neither is the order in MindRecord.
@@ -225,7 +225,7 @@ class Pipeline:
         )
 
     def _batches(self, plans: Plans, *, endless: bool) -> Any:
-        """The batches of the first plan; with `endless`, those of a further plan at each further pass."""
+        """Return the batches of the first plan; if `endless`, each further pass follows the next plan."""
         first, workers = plans(0), usable_workers(self.num_parallel_workers)
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
         source = self.source.dataset(

@@ -1,4 +1,4 @@
-"""Training in stages: images that grow in the course of a run."""
+"""Progressive resizing: training in stages with growing images."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ def epoch_indices(
     num_samples: int | None = None,
     aug_repeats: int = 1,
 ) -> Indices:
-    """Images of one rank in one training epoch.
+    """Return the images of one rank in one training epoch.
 
     All ranks draw the same order from the seed and the epoch, and rank r takes its places r, r + world_size,
     and so on. Each gets equally many: if the images do not divide, the first of the order follow at its end.
@@ -58,7 +58,7 @@ def epoch_indices(
 
 
 def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1) -> Indices:
-    """A random number for each image of one rank in one epoch, from which its augmentation is drawn.
+    """Return a random number for each image of one rank in one epoch, which determines its augmentation.
 
     Like the images of `epoch_indices`, the keys of all ranks are one list that is divided among them: the key
     of a place is the same for any number of ranks, and two copies of an image have different ones.
@@ -80,7 +80,7 @@ def epoch_keys(count: int, *, seed: int, epoch: int, rank: int = 0, world_size: 
 def shard_indices(
     total: int, *, rank: int = 0, world_size: int = 1, num_samples: int | None = None
 ) -> Indices:
-    """Images of one rank in an evaluation: over all ranks every image occurs exactly once.
+    """Return the images of one rank in an evaluation: over all ranks every image occurs exactly once.
 
     Shards may differ in length by one, so add results up locally and reduce once.
 
@@ -94,8 +94,8 @@ def shard_indices(
 
 
 def augmentation_seed(seed: int, epoch: int, rank: int) -> int:
-    """Seed of the random transforms of one rank in one epoch, below 2**32.
+    """Return the seed of the random transforms of one rank in one epoch, below 2**32.
 
-    It is hashed: MindSpore gives its workers neighbouring seeds, and two ranks' must not meet.
+    It is hashed, because MindSpore gives its workers successive seeds, which must not coincide on two ranks.
     """
     return int(np.random.SeedSequence((seed, epoch, rank)).generate_state(1)[0])

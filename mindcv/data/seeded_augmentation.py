@@ -21,7 +21,7 @@ __all__ = ["BATCHES", "CROPS", "ERASINGS", "IMAGES", "Augmentation", "Picture", 
 Picture = Callable[[Image.Image, np.random.Generator], Image.Image]
 Pixels = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
-# What a key is drawn for: the first image of a batch has the batch's key, and an image has one for all.
+# The purpose of a draw: an image has one key for all, and a batch has the key of its first image.
 IMAGES, BATCHES, CROPS, ERASINGS = range(4)
 
 

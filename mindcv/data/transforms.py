@@ -121,7 +121,7 @@ def create_transforms(
 
 
 def _is_coloured(info: DatasetInfo, in_channels: int, inter: Interpolation, *, augmented: bool) -> bool:
-    """Whether images have three channels on their way: Pillow's interpolation and policies need them."""
+    """Return whether images keep three channels to the end, as Pillow's resizing and policies require."""
     antialiased = inter is Inter.PILCUBIC or isinstance(inter, Image.Resampling)
     return info.encoded or info.channels == 3 or in_channels == 3 or antialiased or augmented
 
@@ -129,7 +129,7 @@ def _is_coloured(info: DatasetInfo, in_channels: int, inter: Interpolation, *, a
 def _photograph_crop(
     size: tuple[int, ...], scale: tuple[float, float], ratio: tuple[float, float], inter: Interpolation
 ) -> tuple[Operators, list[Any]]:
-    """A random resized crop: MindSpore's operators, and Python's function of an image where it lacks one."""
+    """Return a random resized crop: MindSpore's operators, or a Python function if MindSpore lacks one."""
     if isinstance(inter, Inter):
         return [vision.RandomCropDecodeResize(size, scale, ratio, inter)], []
     return [vision.Decode()], [RandomResizedCrop((size[0], size[1]), scale, ratio, inter)]
@@ -142,7 +142,7 @@ def _shift(size: tuple[int, ...], padding: int) -> Operators:
 def _in_one(
     operators: Operators, crop: list[Any], augmentation: Augmentation | None, final: Operators
 ) -> Operators:
-    """One list, in which a crop in Python and the augmentation are one operator: they get one key."""
+    """Return one list, in which a crop in Python and the augmentation are one operator that gets one key."""
     pictures, pixels = (augmentation.pictures, augmentation.pixels) if augmentation else ((), ())
     python = [Augmentation([*crop, *pictures], pixels)] if crop or augmentation else []
     return operators + python + final
@@ -151,7 +151,7 @@ def _in_one(
 def _in_three(
     operators: Operators, crop: list[Any], augmentation: Augmentation | None, final: Operators
 ) -> tuple[Operators, Operators, Operators]:
-    """The crop, the policy and jitter, and the rest: see `create_transforms`."""
+    """Return the crop, the policy and jitter, and the rest: see `create_transforms`."""
     pictures, pixels = (augmentation.pictures, augmentation.pixels) if augmentation else ((), ())
     cropping = [Augmentation(crop, purpose=CROPS)] if crop else []
     changing = [Augmentation(pictures)] if pictures else []
@@ -212,7 +212,7 @@ def _jitter(strength: float | Sequence[float]) -> ColorJitter:
 def _given_statistics(
     dataset_name: str, in_channels: int, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of each of `in_channels` channels."""
+    """Return the mean and standard deviation of each of `in_channels` channels."""
     default_mean, default_std = channel_statistics(dataset_name, in_channels)
     mean, std = mean or default_mean, std or default_std
     for name, values in (("mean", mean), ("std", std)):
@@ -226,7 +226,7 @@ def _given_statistics(
 def _colour_statistics(
     dataset_name: str, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of three channels, for augmentation, which works on colour images."""
+    """Return the mean and standard deviation of three channels, as augmentation works on colour images."""
     mean, std = (tuple(values) * 3 if values and len(values) == 1 else values for values in (mean, std))
     return _given_statistics(dataset_name, 3, mean, std)
 
@@ -249,7 +249,7 @@ def _flips(hflip: float, vflip: float) -> list[Any]:
 def _channels_first(coloured: bool, in_channels: int) -> list[Any]:
     if not coloured or in_channels == 3:
         return [vision.HWC2CHW()]
-    # A grey image has lost its channel axis, and of the C++ operators ToTensor alone gives it back at speed
+    # A grey image has lost its channel axis, and of the C++ operators only ToTensor restores it quickly
     # (Slice takes 10 ms). It divides by 255 and truncates: multiply first; the half keeps the values exact.
     return [
         vision.ConvertColor(ConvertMode.COLOR_RGB2GRAY),
@@ -259,7 +259,7 @@ def _channels_first(coloured: bool, in_channels: int) -> list[Any]:
 
 
 def _normalized(final: Operators, mean: Sequence[float], std: Sequence[float]) -> Operators:
-    """The last operators with a normalization among them: first for pixels ``[H, W, C]``, else last."""
+    """Return the last operators with a normalization: first for pixels ``[H, W, C]``, else last."""
     hwc = len(final) == 1
     normalization = vision.Normalize(list(mean), list(std), is_hwc=hwc)
     return [normalization, *final] if hwc else [*final, normalization]

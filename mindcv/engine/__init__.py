@@ -1,4 +1,4 @@
-"""What the host does in a training run: the trainer, its callbacks, checkpoints, and evaluation."""
+"""The host side of a training run: the trainer, its callbacks, checkpoints, and evaluation."""
 
 from mindcv.engine.callbacks import RunCallback, run_state
 from mindcv.engine.checkpoint import CheckpointManager, training_state

@@ -1,4 +1,4 @@
-"""The callbacks of a run, called in their order."""
+"""A list of callbacks, called in order."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ __all__ = ["CallbackList"]
 class CallbackList:
     """Calls each callback in turn, and gives it one `RunContext` for the whole run.
 
-    The trainer calls `Model.train` once for each epoch: MindSpore's own context would begin again each time.
+    The trainer calls `Model.train` once per epoch, and MindSpore's own context would start over each time.
 
     Args:
         callbacks: Callbacks of MindSpore or of this project, in the order in which they are called.
@@ -53,7 +53,7 @@ class CallbackList:
 
         Args:
             method: Its name, such as ``on_train_step_end``.
-            given: What MindSpore says in its own context; the run's numbers replace those of the epoch.
+            given: The contents of MindSpore's own context; the run's numbers replace those of the epoch.
         """
         run, steps = self.run, self.run.data.steps_per_epoch
         begun = (steps if run.sinks else 1) if method == "on_train_step_begin" else 0
@@ -69,7 +69,7 @@ class CallbackList:
             self._call(callback, method, self.context)
 
     def event(self, method: str) -> None:
-        """Call a method of `RunCallback`, on the callbacks that are ones."""
+        """Call a method of `RunCallback` on the callbacks that derive from it."""
         for callback in self.callbacks:
             if isinstance(callback, RunCallback):
                 self._call(callback, method, self.run)

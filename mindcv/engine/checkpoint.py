@@ -91,7 +91,7 @@ class CheckpointManager:
         self.best_score = float("-inf")
 
     def prepare_folder(self) -> None:
-        """Create the folder, and remove what a run that was killed while it wrote a file has left there.
+        """Create the folder, and remove incomplete files of a run that was killed.
 
         Raises:
             UserError: If the folder cannot be created or written to.
@@ -119,7 +119,7 @@ class CheckpointManager:
             score: Top-1 accuracy of the validation after this epoch, if there was one.
             last: Whether training ends here.
         """
-        # An epoch without a validation, or with a broken one, ranks behind all others.
+        # An epoch without a validation, or whose score is NaN, ranks behind all others.
         rank = float("-inf") if score is None or isnan(score) else score
         is_best = rank > self.best_score
         self.best_score = max(rank, self.best_score)
@@ -170,7 +170,7 @@ class CheckpointManager:
 
     def _drop_surplus(self) -> None:
         if len(self.saved) > self.keep:
-            # Of equal scores the oldest goes, and without scores so does the oldest.
+            # Of equal scores, and without scores, the oldest is removed.
             worst = min(self.saved, key=lambda s: s.score) if self.policy == "top_k" else self.saved[0]
             self.saved.remove(worst)
             worst.path.unlink(missing_ok=True)

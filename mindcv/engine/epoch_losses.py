@@ -11,7 +11,7 @@ __all__ = ["EpochLosses"]
 
 
 class EpochLosses:
-    """Collects the loss of each batch; reading each of them at once would stop the device each time.
+    """Collects the loss of each batch. Reading each one immediately would make the device wait each time.
 
     Args:
         loss_scale: Counts the updates that were skipped because a gradient had overflowed.
@@ -30,7 +30,7 @@ class EpochLosses:
         self._unread: list[Tensor] = []
 
     def begin(self, values: Sequence[float]) -> None:
-        """Begin an epoch, some of whose batches may be done already.
+        """Begin an epoch, of which some batches may have been processed already.
 
         Args:
             values: The losses of those batches.

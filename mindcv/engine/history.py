@@ -46,7 +46,7 @@ def write_table(results: Sequence[EpochResult], path: Path) -> None:
 
 
 def _row(result: EpochResult) -> tuple[object, ...]:
-    """The values of `COLUMNS`; a value that was not measured is empty."""
+    """Return the values of `COLUMNS`; a value that was not measured is empty."""
     return (
         result.epoch,
         result.step,
@@ -72,7 +72,7 @@ def _cells(validation: Evaluation | None) -> tuple[str, str, str]:
 
 
 def summarize_run(results: Sequence[EpochResult], folder: str | Path) -> str:
-    """Return a few lines that close a run: its time, its best epoch and its files.
+    """Return the closing lines of a run: its time, its best epoch and its files.
 
     Args:
         results: The epochs of the run.
@@ -110,7 +110,7 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
 
 
 def _curves(results: Sequence[EpochResult]) -> dict[str, list[tuple[int, Evaluation]]]:
-    """The validations with their epochs, of the network and, if there are any, of its EMA model."""
+    """Return the validations with their epochs, of the network and of its EMA model if it was validated."""
     of_network = [(r.epoch, r.validation) for r in results if r.validation is not None]
     of_ema = [(r.epoch, r.ema_validation) for r in results if r.ema_validation is not None]
     return {"": of_network, ", EMA": of_ema} if of_ema else {"": of_network}

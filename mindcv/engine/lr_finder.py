@@ -1,4 +1,4 @@
-"""The learning-rate range test: train while the rate rises, and find where the loss falls fastest.
+"""The learning-rate range test: increase the rate during training, and find where the loss falls fastest.
 
 Smith 2017, "Cyclical Learning Rates for Training Neural Networks" (arXiv 1506.01186), with the exponential
 rise and the smoothed loss of Howard and Gugger's fastai.
@@ -104,7 +104,7 @@ def exponential_rates(lowest: float, highest: float, steps: int) -> list[float]:
 
 
 def smooth(losses: Sequence[float], weight: float = SMOOTHING) -> list[float]:
-    """Return exponential moving averages, without the bias towards the zero that they start from.
+    """Return exponential moving averages, corrected for the bias towards their initial zero.
 
     Args:
         losses: Losses in their order.

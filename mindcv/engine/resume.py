@@ -1,4 +1,4 @@
-"""Resume a run: find its newest state, and restore network, optimizer and step."""
+"""Resume a run: find its newest checkpoint, and restore network, optimizer and step."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -29,7 +29,7 @@ def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
         None if there is no checkpoint at all.
 
     Raises:
-        UserError: If there are checkpoints, and none of them can be used.
+        UserError: If there are checkpoints, but all are damaged.
     """
     files = checkpoint_files(Path(folder), name)
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
@@ -82,7 +82,7 @@ def restore_state(path: Path, found: Mapping[str, Any], state: Mapping[str, Para
 
 
 def check_steps(path: Path, then: int, now: int) -> None:
-    """Refuse epochs of another length, where learning rates would belong to other steps.
+    """Refuse epochs of another length, in which the learning rates would not match the steps.
 
     Raises:
         UserError: If the two differ.

@@ -1,4 +1,4 @@
-"""The position of a training run: what a checkpoint says beside its tensors, so that a run can be resumed."""
+"""The position of a training run, which a checkpoint stores beside its tensors for resuming."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ __all__ = ["RunPosition"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunPosition:
-    """How far a training run has come. A checkpoint keeps it as its metadata ``progress``.
+    """The progress of a training run, which a checkpoint stores as its metadata ``progress``.
 
     Args:
         epoch: Epochs finished, their validation included.
-        batch: Batches done of the epoch after those.
+        batch: Batches finished of the epoch after those.
         losses: Training losses of these batches.
         seconds: Time spent on these batches.
         overflows: Updates skipped before that epoch.

@@ -1,4 +1,4 @@
-"""The state of a training run as its callbacks see it."""
+"""The state of a training run, as seen by its callbacks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Interval:
 
     Args:
         epoch: The epoch that they belong to, from 1.
-        batch: Batches of that epoch done so far.
+        batch: Batches of that epoch finished so far.
         step: Updates of the parameters so far; skipped ones count.
         lr: Learning rate of the last of these updates.
         losses: Training loss of each batch on this device; with data sinking, only the epoch's last one.
@@ -36,7 +36,7 @@ class Interval:
 
 
 class RunState:
-    """A training run in progress: what callbacks read, and what they may ask for.
+    """A training run in progress: values for callbacks to read, and requests that they can make.
 
     Args:
         step: The train step.
@@ -67,7 +67,7 @@ class RunState:
         self.sinks = False
         self.restart(RunPosition())
 
-    # --- what callbacks may ask for ---
+    # --- requests of callbacks ---
 
     def request_save(self) -> None:
         """Ask the trainer to save the state after the current step; on all ranks alike."""
@@ -84,7 +84,7 @@ class RunState:
         """
         self.interrupted = True
 
-    # --- where the run is ---
+    # --- progress ---
 
     @property
     def is_main(self) -> bool:
@@ -98,7 +98,7 @@ class RunState:
 
     @property
     def batch(self) -> int:
-        """Batches of this epoch done so far."""
+        """Batches of this epoch finished so far."""
         return self.data.steps_per_epoch if self.sinks and len(self.losses) else len(self.losses)
 
     @property
@@ -108,7 +108,7 @@ class RunState:
 
     @property
     def batches(self) -> int:
-        """Batches of the whole run done so far."""
+        """Batches of the run finished so far."""
         steps = self.data.steps_per_epoch
         return self.epoch * steps if self.epoch_done else (self.epoch - 1) * steps + self.batch
 
@@ -116,7 +116,8 @@ class RunState:
     def finished_update(self) -> int:
         """The epoch's update, from 1, that the last batch has finished.
 
-        It is 0 where the state cannot be saved, between two updates, or need not be, as the epoch ends.
+        It is 0 where the state cannot be saved (between two updates) or need not be (at the end of the
+        epoch).
         """
         update, begun = divmod(self.batch, self.step.accumulation)
         return 0 if begun or self.batch == self.data.steps_per_epoch else update
@@ -124,7 +125,7 @@ class RunState:
     def learning_rate(self, batch: int | None = None) -> float:
         """Return the learning rate of the update that a batch belongs to.
 
-        A skipped update leaves the optimizer where it is: the next one uses the same learning rate.
+        A skipped update does not advance the optimizer: the next one uses the same learning rate.
 
         Args:
             batch: A batch of this epoch, from 1; by default the last one.
@@ -134,7 +135,7 @@ class RunState:
         return self.learning_rates[max(before // self.step.accumulation - self.losses.skipped, 0)]
 
     def position(self) -> RunPosition:
-        """Return where the run is: after its last batch, or after its epoch if that is done."""
+        """Return the position after the last batch, or after the epoch if it is finished."""
         batch = 0 if self.epoch_done else self.batch
         return RunPosition(
             epoch=self.epoch - 1 if batch else self.epoch,
@@ -146,10 +147,10 @@ class RunState:
             results=tuple(self.results),
         )
 
-    # --- what the trainer reports ---
+    # --- updates by the trainer ---
 
     def restart(self, start: RunPosition) -> None:
-        """Put the run at a position; network and step are in the state of that position already."""
+        """Set the position; network and step have been restored to it already."""
         self.start = start
         self.epoch = start.epoch
         self.epoch_done = True
@@ -162,7 +163,7 @@ class RunState:
         self.save_requested = self.stop_requested = self.interrupted = False
 
     def begin_epoch(self, epoch: int) -> None:
-        """Begin an epoch, from 1; or what is left of it, where the run was resumed within it."""
+        """Begin an epoch, from 1, or the rest of it if the run was resumed within it."""
         begun = self.start if epoch - 1 == self.start.epoch else RunPosition()
         self.epoch = epoch
         self.epoch_done = False
@@ -188,7 +189,7 @@ class RunState:
         return bool(losses)
 
     def end_training(self) -> None:
-        """Stop the clock of the epoch's training; its validation follows."""
+        """Stop the clock of the epoch's training, before its validation."""
         self._train_seconds = perf_counter() - self._started
 
     def end_epoch(self) -> None:

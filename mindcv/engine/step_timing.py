@@ -1,4 +1,4 @@
-"""The time that a step takes."""
+"""Timing of steps."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class StepTimes:
 
     Args:
         first: Time of the first step, which compiles in graph mode.
-        others: Times of the measured steps; one warm-up step came before them.
+        others: Times of the measured steps, which follow one warm-up step.
     """
 
     first: float
@@ -28,7 +28,7 @@ class StepTimes:
 
 
 def time_steps(step: Callable[..., Any], batches: Iterator[tuple[Any, ...]], count: int) -> StepTimes:
-    """Time steps one by one, fetching their input included.
+    """Time each step, including fetching its input.
 
     Args:
         step: Takes a batch, and returns a tensor.

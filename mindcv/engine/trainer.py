@@ -17,7 +17,7 @@ __all__ = ["Trainer"]
 
 
 class Trainer:
-    """Runs a train step over the data, and calls callbacks; all else that a run does is a callback.
+    """Runs a train step over the data, and calls callbacks, which do everything else.
 
     Args:
         step: The train step.
@@ -26,7 +26,7 @@ class Trainer:
         callbacks: Callbacks, in the order in which they are called: `RunCallback`, or MindSpore's own.
         learning_rates: The schedule, one value per update. The optimizer has its own copy, this one is
             reported.
-        start: Where a resumed run continues; network and step are in the state of that position.
+        start: Position of a resumed run; network and step must have been restored to it.
         log_interval: Batches between two readings of the loss from the device.
         sink: Let the device fetch its own data. One dataset then serves all epochs with images of one size,
             because each dataset is compiled; without sink every epoch has its own dataset, which depends on
@@ -70,7 +70,7 @@ class Trainer:
                 self.callbacks.event("on_restart")
             self.callbacks.mindspore_event("on_train_begin")
             while not self._finished():
-                self.run.step.discard_gradients()  # no checkpoint holds their sums, which may not be finite
+                self.run.step.discard_gradients()  # no checkpoint contains their sums
                 self.callbacks.event("on_restart")
             self.callbacks.mindspore_event("on_train_end")
 
@@ -105,18 +105,18 @@ class Trainer:
             raise run.data.explain(error) from error
 
     def _end_begun_epoch(self, model: ms.Model) -> None:
-        """Train on what is left of an epoch; never with sink, which would compile for so many batches."""
+        """Train on the rest of an epoch, without sink, which would compile for this number of batches."""
         run, start = self.run, self.run.start
         run.sinks = False
         if start.batch < run.data.steps_per_epoch:
             batches = run.data.epoch(start.epoch, skip=start.batch)
             self._train(model, batches, start.epoch, start.epoch + 1)
-        else:  # it was stopped between its last step and its validation
+        else:  # the run was stopped between its last step and its validation
             self.begin_epoch(start.epoch + 1, {})
             self.end_epoch({})
 
     def _train(self, model: ms.Model, batches: Any, begin: int, end: int) -> None:
-        # A run of their own: given an `initial_epoch`, MindSpore prepares passes for those before it, too.
+        # A separate `Model.train`: with `initial_epoch`, MindSpore would prepare the passes before it, too.
         model.train(end - begin, batches, [_ModelEvents(self, begin)], self.run.sinks)
 
     def begin_epoch(self, epoch: int, params: dict[str, Any]) -> None:
@@ -125,11 +125,11 @@ class Trainer:
         self.callbacks.mindspore_event("on_train_epoch_begin", params)
 
     def begin_step(self, params: dict[str, Any]) -> None:
-        """Pass on that a step begins."""
+        """Notify the callbacks that a step begins."""
         self.callbacks.mindspore_event("on_train_step_begin", params)
 
     def end_step(self, params: dict[str, Any]) -> None:
-        """Keep the loss, read the losses now and then, and save or stop where that was requested."""
+        """Keep the loss, read the losses at intervals, and save or stop if requested."""
         run = self.run
         unread = run.losses.add(params["net_outputs"])
         self.callbacks.mindspore_event("on_train_step_end", params)
@@ -153,7 +153,7 @@ class Trainer:
             self.callbacks.event("on_interval")
 
     def _save_or_stop(self) -> None:
-        """Save the state, which is complete after an update, and stop, each if a callback asked for it."""
+        """Save the state, which is complete after an update, and stop, each if a callback requested it."""
         run = self.run
         ended = run.epoch_done and run.is_last_epoch
         stops = run.interrupted or ((run.stop_requested or self.callbacks.stop_requested) and not ended)

@@ -1,4 +1,4 @@
-"""A finished network as a file for other programs: ONNX, its INT8 version, and MindIR."""
+"""Export of trained networks to ONNX, INT8 ONNX and MindIR files."""
 
 from mindcv.export.export_options import ExportRequest
 from mindcv.export.image_format import ImageFormat

@@ -1,4 +1,4 @@
-"""Output files that appear complete and checked, or not at all."""
+"""Output files that are complete and verified, or do not exist."""
 
 import os
 import tempfile
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mindcv.errors import UserError
-from mindcv.files.atomic import whole_files
+from mindcv.files.atomic import write_atomically
 
 __all__ = ["check_output", "finished_files"]
 
 
 def check_output(path: Path, suffix: str) -> None:
-    """Check an output file before the work starts.
+    """Check that an output file can be written, before the export starts.
 
     Args:
         path: The file that is to be written.
-        suffix: What its name must end in, such as ``.onnx``.
+        suffix: Required extension, such as ``.onnx``.
 
     Raises:
         UserError: If it ends otherwise, its folder is missing or cannot be written, or a folder has its name.
@@ -37,16 +37,16 @@ def check_output(path: Path, suffix: str) -> None:
 
 @contextmanager
 def finished_files(*paths: Path) -> Iterator[list[Path]]:
-    """Yield files to write, which get their names when the block ends without an error; see `whole_files`.
+    """Yield temporary files, renamed if the block ends without an error; see `write_atomically`.
 
     Raises:
         UserError: If one cannot be written, for example because the disk is full.
     """
     try:
-        with whole_files(*paths) as written:
+        with write_atomically(*paths) as written:
             yield written
             for temporary in written:
-                temporary.chmod(0o666 & ~_umask())  # MindSpore leaves its files read-only
+                temporary.chmod(0o666 & ~_umask())  # MindSpore makes its files read-only
     except OSError as error:
         raise _unwritable(paths[0], error) from None
 

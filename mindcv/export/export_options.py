@@ -23,7 +23,7 @@ class ExportRequest:
         opset: Version of ONNX's operators; by default 20.
         uint8_input: Whether the file takes raw uint8 images and normalises them itself.
         quantize: Whether to write an INT8 version too.
-        calibration_images: Images that its ranges are measured on; by default 128.
+        calibration_images: Number of images to measure the ranges of its activations on; by default 128.
         report: JSON file that receives accuracy, size and latency of both versions.
 
     Raises:
@@ -41,9 +41,9 @@ class ExportRequest:
 
     def __post_init__(self) -> None:
         for name in ("opset", "quantize") if self.format == "mindir" else ():
-            self._refuse(name, "means nothing to a MindIR file: leave it out, or give --format onnx")
+            self._refuse(name, "has no effect on a MindIR file: leave it out, or give --format onnx")
         for name in ("calibration_images", "report") if not self.quantize else ():
-            self._refuse(name, "is about the INT8 version: leave it out, or give --quantize")
+            self._refuse(name, "needs the INT8 version: leave it out, or give --quantize")
         check_opset(self.operators)
         if self.calibration_images is not None and self.calibration_images < 1:
             raise UserError(f"calibration_images={self.calibration_images} must be a positive integer")

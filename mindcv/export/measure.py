@@ -63,7 +63,7 @@ def correct(logits: NDArray, labels: NDArray, k: int) -> int:
 def measure(
     paths: Sequence[Path], images: ImageFormat, batches: Iterable[tuple[Pixels, NDArray]]
 ) -> list[Measurement]:
-    """Score files on the same images, and time them in turns, so that the machine's load affects all alike.
+    """Score files on the same images, and time them alternately, so that the load affects all equally.
 
     Args:
         paths: ONNX files that take the same images.

@@ -16,7 +16,7 @@ __all__ = ["export_mindir", "metadata_path"]
 
 
 def metadata_path(path: Path) -> Path:
-    """Return the path of a MindIR file's metadata, which the file itself has no place for."""
+    """Return the path of a MindIR file's metadata, which the format itself cannot store."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -31,7 +31,7 @@ def export_mindir(
         network: The network to export: the unwrapped one or, for raw images, one that normalises first.
         path: File to write, ending in ``.mindir``.
         reference: Images, and the unwrapped network's logits of them.
-        metadata: The images that the file takes, and all else to be stored with it, as JSON can express it.
+        metadata: The images that the file takes, and other values to store; must be JSON-serializable.
 
     Returns:
         The largest difference between the file's logits and the network's, see `Reference.check`.

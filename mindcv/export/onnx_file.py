@@ -18,7 +18,7 @@ from mindcv.files.onnx_network import open_onnx
 __all__ = ["METADATA", "OPSET", "OPSETS", "check_opset", "export_onnx", "require_onnx", "session_logits"]
 
 METADATA = "mindcv"  # key of the file's properties
-# From 13 on, weights can be quantised by channel; 21 is what ONNX Runtime 1.19 and ONNX 1.16 know.
+# Weights can be quantised per channel from 13 on; ONNX Runtime 1.19 and ONNX 1.16 support up to 21.
 OPSET = 20
 
 
@@ -56,10 +56,10 @@ def export_onnx(
     """Write a network in evaluation as an ONNX file, if ONNX Runtime computes the same from it.
 
     Args:
-        network: The unwrapped network, which tells its parts.
+        network: The unwrapped network, a `StagedNetwork`.
         path: File to write, ending in ``.onnx``.
         reference: Images, and the network's logits of them.
-        metadata: Metadata to store in the file, as JSON can express it.
+        metadata: Metadata to store in the file; must be JSON-serializable.
         opset: Version of ONNX's operators, one of `OPSETS`.
 
     Returns:

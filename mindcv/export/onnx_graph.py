@@ -1,4 +1,4 @@
-"""A network's cells as an ONNX graph, with batch normalisation folded into the convolutions before it.
+"""Conversion of a network's cells to an ONNX graph, with batch normalisation folded into convolutions.
 
 `write_cell` chooses by the type of a cell. A family's own layer needs no entry here: it describes itself as a
 composition of known cells (`mindcv.structure.CompositeLayer`).
@@ -37,11 +37,11 @@ def onnx_model(network: nn.Cell, images: ImageFormat, opset: int) -> ModelProto:
         opset: Version of ONNX's operators.
 
     Raises:
-        UserError: If the network does not tell its parts, or has a cell that cannot be exported.
+        UserError: If the network does not describe its parts, or has a cell that cannot be exported.
     """
     if not isinstance(network, StagedNetwork):
         raise UserError(
-            f"{type(network).__name__} does not tell its parts, and only networks that do can be exported: "
+            f"{type(network).__name__} does not describe its parts, which an export needs: "
             "give it a method parts() that returns mindcv.structure.Parts"
         )
     cells = [cell for part in parts_of(network).in_order() for cell in part]
@@ -64,7 +64,7 @@ def onnx_model(network: nn.Cell, images: ImageFormat, opset: int) -> ModelProto:
         graph.constants,
     )
     operators = [helper.make_opsetid("", opset)]
-    # The oldest format that knows these operators is read by the most tools.
+    # The oldest format with these operators can be read by most tools.
     version = helper.find_min_ir_version_for(operators)
     return helper.make_model(proto, opset_imports=operators, ir_version=version, producer_name="mindcv")
 
@@ -99,7 +99,7 @@ class Graph:
     def normalized(self, images: ImageFormat) -> str:
         """Subtract the mean from raw images. The other half, a scale, is folded into the first convolution.
 
-        The mean cannot be folded too: beyond the border lies what is 0 after normalisation.
+        The mean cannot be folded too: the padding of a convolution is 0 after the normalisation.
         """
         mean = self.constant(np.reshape(images.mean, (1, -1, 1, 1)), "mean_pixel")
         return self.node("Sub", [self.node("Cast", [INPUT], "pixels", to=TensorProto.FLOAT), mean], "centred")
@@ -111,7 +111,7 @@ class Graph:
             steps: Cells, ``"mean"`` or ``"flatten"``, see `mindcv.structure.Composition`.
             x: Name of their input.
             name: Name of the cell that they belong to.
-            std: Where it is given, the first convolution also divides the input by it.
+            std: If given, the first convolution also divides the input by it.
         """
         folded = False
         for step, following in pairwise([*steps, None]):
@@ -173,7 +173,7 @@ def write_cell(cell: Any, graph: Graph, x: str, name: str) -> str:
         name: Name of the cell.
 
     Raises:
-        UserError: The type has no function here.
+        UserError: The type is not supported.
     """
     raise UserError(
         f"the network's cell '{name}' is a {type(cell).__name__}, which cannot be exported: remove it, or "

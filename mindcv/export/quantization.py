@@ -37,7 +37,7 @@ def quantize_onnx(path: Path, output: Path, images: ImageFormat, calibration: It
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
-        """Gives ONNX Runtime one batch of images after the other."""
+        """Feeds batches of images to ONNX Runtime."""
 
         def __init__(self, name: str) -> None:
             self.feeds: Iterator[dict[str, NDArray]] = ({name: images.given(b)} for b in calibration)
@@ -61,4 +61,6 @@ def quantize_onnx(path: Path, output: Path, images: ImageFormat, calibration: It
         except ValueError as error:
             if "No data is collected" not in str(error):
                 raise
-            raise UserError(f"{output}: there is no image to calibrate with: give a folder of some") from None
+            raise UserError(
+                f"{output}: there is no image to calibrate with: give a folder with images"
+            ) from None

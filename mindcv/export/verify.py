@@ -1,4 +1,4 @@
-"""Check that an exported file computes what its network computes."""
+"""Verification that an exported file computes the same as its network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ BATCHES = (1, 3)  # of random images
 
 
 class ExportError(UserError):
-    """An exported file does not compute what its network computes; the file is not kept.
+    """An exported file does not compute the same as its network; the file is not kept.
 
-    It is not the user's mistake: the program exits with status 1.
+    This is not a mistake of the user: the program exits with status 1.
     """
 
     status = 1

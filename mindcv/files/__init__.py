@@ -1,1 +1,1 @@
-"""Files: written atomically, and those of checkpoints and of ONNX networks."""
+"""Atomic writing, checkpoint files and ONNX files."""

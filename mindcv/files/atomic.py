@@ -1,4 +1,4 @@
-"""Atomic writing: a file is complete, or it is not there at all."""
+"""Atomic writing: a file is complete or does not exist."""
 
 import os
 import tempfile
@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole_files"]
+__all__ = ["write_atomically"]
 
 
 @contextmanager
-def whole_files(*paths: Path) -> Iterator[list[Path]]:
-    """Files to write, which get their names when the block ends without an error.
+def write_atomically(*paths: Path) -> Iterator[list[Path]]:
+    """Yield temporary files, which are renamed if the block ends without an error.
 
-    At any moment each name belongs to the old file or to the new one, whole, also after a power failure.
+    At any moment each name belongs to the complete old file or the complete new one, also after a power
+    failure.
 
     Args:
-        paths: Final names, in folders that exist, all in one folder. They are given in this order.
+        paths: Final names, all in one existing folder. Files are renamed in this order.
 
     Yields:
-        Where to write each of them: beside the final place, under the same name.
+        The temporary file of each: beside its final place, with the same file name.
 
     Raises:
         OSError: If one cannot be written, for example because the disk is full.
@@ -31,7 +32,7 @@ def whole_files(*paths: Path) -> Iterator[list[Path]]:
         for temporary, path in zip(written, paths, strict=True):
             _flush(temporary)
             temporary.replace(path)
-    _flush(folder)  # the names, too
+    _flush(folder)  # the renames, too
 
 
 def _flush(path: Path) -> None:

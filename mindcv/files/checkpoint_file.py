@@ -4,7 +4,7 @@ A file is an ordinary MindSpore checkpoint, which `mindspore.load_checkpoint` re
 
     head    one record that names the format
     body    the tensors, and one record of JSON with everything else
-    seal    one record with the SHA-256 of head and body
+    tail    one record with the SHA-256 of head and body
 
 Records of a MindSpore checkpoint may simply follow each other (it is a repeated protobuf field), so the parts
 are written by MindSpore and joined here. MindSpore's own CRC is not enough: a file cut between two records
@@ -24,11 +24,11 @@ import numpy as np
 from mindspore import Parameter, Tensor
 
 from mindcv.errors import UserError
-from mindcv.files.atomic import whole_files
+from mindcv.files.atomic import write_atomically
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = [
-    "AVERAGE",
+    "EMA_PREFIX",
     "OPTIMIZER",
     "STEP",
     "TRAINING_STATE",
@@ -38,9 +38,9 @@ __all__ = [
     "write_file",
 ]
 
-# What stands before the names of tensors that are not the network's own: those of its moving average, of the
-# optimizer and of the train step. The last two are of use to a training only.
-AVERAGE = "ema."
+# Prefixes of the names of tensors that do not belong to the network: those of its EMA model, of the optimizer
+# and of the train step. The last two are needed only to resume training.
+EMA_PREFIX = "ema."
 OPTIMIZER = "optimizer."
 STEP = "step."
 TRAINING_STATE = (OPTIMIZER, STEP)
@@ -48,33 +48,33 @@ TRAINING_STATE = (OPTIMIZER, STEP)
 _HEAD = "mindcv.checkpoint"
 _VERSION = 1
 _METADATA = "mindcv.metadata"
-_SEAL = "mindcv.sha256"
+_CHECKSUM = "mindcv.sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The content of a checkpoint file.
 
     Args:
         tensors: Arrays by name.
-        metadata: Whatever else belongs to them, as JSON can express it.
-        sealed: Whether a checksum vouches for the file; MindCV's files have none.
+        metadata: Further values, JSON-serializable.
+        has_checksum: Whether the file contains a checksum, which has been verified; MindCV's files have none.
     """
 
     tensors: dict[str, np.ndarray]
     metadata: dict[str, Any] = field(default_factory=dict)
-    sealed: bool = True
+    has_checksum: bool = True
 
 
 def write_checkpoint(
     path: Path, tensors: Mapping[str, Parameter | Tensor], metadata: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint so that at any moment `path` holds the old file or the new one, whole.
+    """Write a checkpoint atomically: at any moment `path` is the complete old file or the complete new one.
 
     Args:
         path: File to write, ending in ``.ckpt``; its folder must exist.
         tensors: Parameters or tensors by name.
-        metadata: What else to keep; JSON must be able to express it.
+        metadata: Further values to store; must be JSON-serializable.
 
     Raises:
         UserError: If the file cannot be written, for example because the disk is full.
@@ -83,23 +83,23 @@ def write_checkpoint(
     def content(partial: Path) -> bytes:
         head = _records(partial, {}, {_HEAD: _VERSION})
         body = _records(partial, tensors, {_METADATA: json.dumps(dict(metadata))})
-        return head + body + _seal(partial, head + body)
+        return head + body + _checksum_record(partial, head + body)
 
     write_file(path, content)
 
 
 def write_file(path: Path, content: Callable[[Path], bytes]) -> None:
-    """Write a file so that at any moment `path` holds the old one or the new one, whole.
+    """Write a file atomically: at any moment `path` is the complete old file or the complete new one.
 
     Args:
         path: File to write; its folder must exist.
-        content: Makes what to write; it may use the path that it is given for files of its own.
+        content: Returns the bytes to write; it may use the path that it receives for temporary files.
 
     Raises:
         UserError: If the file cannot be written, for example because the disk is full.
     """
     try:
-        with whole_files(path) as (partial,):
+        with write_atomically(path) as (partial,):
             partial.write_bytes(content(partial))
     except OSError as error:
         raise UserError(
@@ -114,27 +114,29 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         path: A file ending in ``.ckpt``.
 
     Raises:
-        UserError: If the file is missing, no checkpoint, truncated or altered.
+        UserError: If the file is missing, truncated, damaged, or not a checkpoint.
     """
     path = Path(path)
     content = _content(path)
-    sealed = _HEAD.encode() in content[:64] or _SEAL.encode() in content[-512:]
-    if sealed:
+    has_checksum = _HEAD.encode() in content[:64] or _CHECKSUM.encode() in content[-512:]
+    if has_checksum:
         with tempfile.TemporaryDirectory() as folder:
-            length = len(_seal(Path(folder) / "seal.ckpt", b""))
-            if content[-length:] != _seal(Path(folder) / "seal.ckpt", content[:-length]):
+            length = len(_checksum_record(Path(folder) / "checksum.ckpt", b""))
+            if content[-length:] != _checksum_record(Path(folder) / "checksum.ckpt", content[:-length]):
                 raise UserError(f"{path}: the checkpoint is truncated or damaged: use another one")
     try:
         with quiet_logging():
             records: dict[str, Any] = ms.load_checkpoint(str(path))
     except (ValueError, RuntimeError, TypeError, OSError, KeyError):
-        raise UserError(f"{path}: no MindSpore checkpoint, or a damaged one: check the file") from None
+        raise UserError(f"{path}: not a MindSpore checkpoint, or damaged: check the file") from None
     tensors = {
         name: value.asnumpy()
         for name, value in records.items()
         if isinstance(value, Tensor) and name != _HEAD
     }
-    return Checkpoint(tensors=tensors, metadata=json.loads(records.get(_METADATA, "{}")), sealed=sealed)
+    return Checkpoint(
+        tensors=tensors, metadata=json.loads(records.get(_METADATA, "{}")), has_checksum=has_checksum
+    )
 
 
 def _content(path: Path) -> bytes:
@@ -152,7 +154,7 @@ def _content(path: Path) -> bytes:
 
 
 def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str | int]) -> bytes:
-    """A checkpoint of its own, as bytes; `path` is only where MindSpore writes it."""
+    """Return a complete checkpoint as bytes; MindSpore writes it to `path`, a temporary file."""
     records = [{"name": name, "data": value} for name, value in tensors.items()]
     with quiet_logging():
         ms.save_checkpoint(records, str(path), append_dict=dict(others))
@@ -161,5 +163,5 @@ def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str
     return content
 
 
-def _seal(path: Path, content: bytes) -> bytes:
-    return _records(path, {}, {_SEAL: hashlib.sha256(content).hexdigest()})
+def _checksum_record(path: Path, content: bytes) -> bytes:
+    return _records(path, {}, {_CHECKSUM: hashlib.sha256(content).hexdigest()})

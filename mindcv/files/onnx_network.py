@@ -20,21 +20,21 @@ class OnnxNetwork:
 
     The file has one input, images ``[N, C, H, W]``, and one output, logits ``[N, num_classes]``. Float32
     images are normalised here; a model that takes uint8 images gets them as they are. A model of a fixed
-    batch size gets its images in pieces of that size, the last one filled up with black images.
+    batch size gets its images in batches of that size, the last one padded with black images.
 
     Args:
         path: The file.
         mean: Mean of each channel on the scale 0 to 255, as the network was trained.
         std: Standard deviation of each channel on the scale 0 to 255.
-        num_classes: Logits that it must return; by default as many as it does, which `num_classes` then says
-            once the file or a first batch has told.
+        num_classes: Number of logits that it must return; by default as many as it does. The attribute
+            `num_classes` is then set once the file or a first batch shows the number.
 
     Raises:
-        UserError: If onnxruntime is not installed, the file cannot be read, or its inputs and outputs are
-            other ones.
+        UserError: If onnxruntime is not installed, the file cannot be read, or its inputs and outputs do not
+            fit.
     """
 
-    kind = "network"  # what messages call it
+    kind = "network"  # its name in messages
     other_size = "set image_resize to its size"
 
     def __init__(
@@ -59,7 +59,7 @@ class OnnxNetwork:
         self.input = inputs[0]
         if self.input.type not in (FLOAT, BYTES):
             raise self._error(f"takes {self.input.type}", "export it with float32 or uint8 images")
-        # A dimension that is free is a name or None, and a list without dimensions says nothing at all.
+        # A free dimension is a name or None; an empty list means that the dimensions are unknown.
         shape = [size if isinstance(size, int) else None for size in self.input.shape]
         if shape and len(shape) != 4:
             raise self._error(
@@ -71,10 +71,10 @@ class OnnxNetwork:
             self._check_classes(shape[-1])
 
     def check(self, *, batch_size: int, image_resize: int, in_channels: int = 3) -> None:
-        """Run one batch of black images, so that a file that does not fit is found before the work begins.
+        """Run one batch of black images, so that a file that does not fit is found at the start.
 
         Args:
-            batch_size: Images a batch.
+            batch_size: Batch size.
             image_resize: Height and width of the images.
             in_channels: Channels of the images.
 
@@ -95,14 +95,14 @@ class OnnxNetwork:
             )
         if self.batch_size is not None and batch_size % self.batch_size:
             raise self._error(
-                f"takes {self.batch_size} images at a time, of which batch_size={batch_size} is no multiple",
+                f"takes {self.batch_size} images at a time, and batch_size={batch_size} is not a multiple",
                 f"set batch_size={-(-batch_size // self.batch_size) * self.batch_size} "
                 "or export it with a free batch size",
             )
         self(np.zeros((batch_size, in_channels, image_resize, image_resize), np.uint8))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The logits of a batch.
+        """Compute the logits of a batch.
 
         Args:
             images: Shape [N, C, H, W], on the scale 0 to 255; uint8 for a model that takes uint8.
@@ -120,7 +120,7 @@ class OnnxNetwork:
         return np.concatenate(parts)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
-        """The logits of at most one batch of the model's own size."""
+        """Compute the logits of at most one batch of the model's own size."""
         missing = (self.batch_size or len(images)) - len(images)
         filled = np.concatenate([images, np.zeros_like(images[:1]).repeat(missing, 0)]) if missing else images
         try:
@@ -182,11 +182,11 @@ def open_onnx(path: str | Path) -> Any:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """What ONNX Runtime says, without its code and the file's name in front."""
+    """Return ONNX Runtime's message without its error code and the file's name."""
     text = str(error).split(" : ", 3)[-1].removeprefix(f"Load model from {path} failed:")
     return text.strip().rstrip(".")
 
 
 def onnx_threads() -> int:
-    """Threads that compute: OMP_NUM_THREADS where it is set, otherwise this process's cores."""
+    """Return the number of compute threads: OMP_NUM_THREADS if set, otherwise this process's cores."""
     return int(os.environ.get("OMP_NUM_THREADS") or usable_cores())

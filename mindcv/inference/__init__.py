@@ -1,6 +1,6 @@
-"""Classification of images with a trained network, and tables of the results."""
+"""Image classification with a trained network, and output of the results."""
 
-from mindcv.inference.classifier import (
+from mindcv.inference.image_classifier import (
     Classifier,
     ClassScore,
     Prediction,

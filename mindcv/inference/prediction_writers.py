@@ -1,4 +1,4 @@
-"""Predictions as a table to read, as CSV and as JSON lines."""
+"""Output of predictions as a table, as CSV and as JSON lines."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from typing import TextIO, get_args
 
 from mindcv.choices import PredictionFormat
 from mindcv.errors import UserError
-from mindcv.inference.classifier import Prediction
+from mindcv.inference.image_classifier import Prediction
 
 __all__ = ["FORMATS", "PredictionWriter", "open_writer"]
 
@@ -22,7 +22,7 @@ WIDEST = 60  # columns of a terminal that a file's name may take before it gets 
 
 
 class PredictionWriter:
-    """Writes predictions one by one, those without scores left out.
+    """Writes predictions one by one, except those without scores.
 
     Args:
         file: Receives them.
@@ -62,7 +62,7 @@ class PredictionWriter:
             for score in prediction.scores
         ]
         record = {"file": prediction.path, "predictions": scores}
-        # A name that is no Unicode, as Linux allows, has bytes that only an escape can express.
+        # Linux allows names that are not valid Unicode; their bytes must be escaped.
         unicode = prediction.path.isprintable()
         print(json.dumps(record, ensure_ascii=not unicode), file=self.file)
 
@@ -92,7 +92,7 @@ def open_writer(
         UserError: If the file cannot be written.
     """
     with ExitStack() as stack:
-        # Names that are no Unicode keep their bytes.
+        # Names that are not valid Unicode keep their bytes.
         file: TextIO = sys.stdout
         if isinstance(file, io.TextIOWrapper):
             file.reconfigure(errors="surrogateescape")
@@ -109,12 +109,12 @@ def open_writer(
 
 
 def _printable(name: str) -> str:
-    """A name on one line of any terminal, its control characters and broken bytes escaped."""
+    """Escape the control characters and invalid bytes of a name, so that it fits on one line."""
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes in a terminal, where Chinese characters take two."""
+    """Return the number of columns of a text in a terminal, where Chinese characters take two."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -24,6 +24,7 @@ from mindcv.models.mobilenet_v2 import (
     mobilenet_v2_140,
 )
 from mindcv.models.mobilenet_v3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
+from mindcv.models.network_summary import Row, Summary, summarize
 from mindcv.models.registry import (
     ModelEntry,
     find_model,
@@ -38,7 +39,6 @@ from mindcv.models.registry import (
     model_entrypoint,
     register_model,
 )
-from mindcv.models.summary import Row, Summary, summarize
 
 __all__ = [
     "FeatureExtractWrapper",

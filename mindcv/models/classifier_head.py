@@ -1,4 +1,4 @@
-"""The end of a network: the mean of the features, dropout, and a classifier that can be replaced."""
+"""The classifier head of a network: pooling, dropout, and a last layer that can be replaced."""
 
 import math
 
@@ -26,7 +26,7 @@ class ClassifierHead(nn.Cell):
     num_classes: int
 
     def forward_head(self, x: Tensor) -> Tensor:
-        """Features (N, C, h, w) to logits (N, num_classes); without a classifier to (N, head_channels)."""
+        """Map features (N, C, h, w) to (N, num_classes), or without classifier to (N, head_channels)."""
         return self.classifier(self.pool(x))
 
     def get_classifier(self) -> nn.Cell:
@@ -46,7 +46,7 @@ class ClassifierHead(nn.Cell):
                 shape (N, head_channels).
 
         Raises:
-            UserError: The number is negative or not an integer.
+            UserError: If the number is negative or not an integer.
         """
         if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
             raise UserError(f"num_classes={num_classes!r} must be a positive integer, or 0 for no classifier")

@@ -1,4 +1,4 @@
-"""Convert a file of weights to another kind, another library's names, or another epsilon."""
+"""Convert a weight file to another format, another library's names, or another epsilon."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from mindcv.models.weights.layouts import (
     in_layout,
     layouts_of,
 )
-from mindcv.models.weights.loading import evaluation_options, put_weights, selected, stated_options
+from mindcv.models.weights.network_loading import evaluation_options, put_weights, selected, stated_options
 from mindcv.models.weights.weight_files import WeightFile, file_kind, read_weights, write_weights
 
 __all__ = ["Converted", "convert_weights"]
@@ -40,7 +40,7 @@ class Converted:
         tensors: How many there are.
         options: Options that the network must be built with, ``bn_eps`` and ``padding``; empty where the
             model has no such options.
-        usual: The same options as the library's networks usually have them.
+        usual: The usual values of these options in the library's networks.
         sha256: SHA-256 of the file, hexadecimal.
     """
 
@@ -73,11 +73,11 @@ def convert_weights(
     in_channels: int | None = None,
     ema: bool = False,
 ) -> Converted:
-    """Read a file of weights and write it for another library, or for another network here.
+    """Read a weight file and write it for another library, or for another network here.
 
     Args:
         source: The file to read, see `read_weights`.
-        target: The file to write; the end of its name says of which kind.
+        target: The file to write; its extension determines the format.
         model: Name of the model; by default the one that the file names.
         layout: Whose names the tensors get; by default MindCV's in a ``.ckpt``, and timm's in other files.
         bn_eps: Epsilon that the written weights are for; gamma is adjusted to it. ``"keep"`` is the file's
@@ -160,11 +160,13 @@ def _model_of(file: WeightFile) -> str:
 
 
 def _length(file: WeightFile, layer: str | None, axis: int, option: str, *, ema: bool) -> int:
-    """Return the length of an axis of a layer's weight, which tells an option of the network."""
+    """Return the length of an axis of a layer's weight, which determines an option of the network."""
     tensor = selected(file, ema=ema).get(f"{layer}.weight")
     if tensor is None or tensor.ndim <= axis:
         named = "a tensor" if layer is None else f"'{layer}.weight'"
-        raise UserError(f"{file.path}: lacks {named} that tells {option}: give another file, or --{option}")
+        raise UserError(
+            f"{file.path}: lacks {named} that determines {option}: give another file, or --{option}"
+        )
     return tensor.shape[axis]
 
 

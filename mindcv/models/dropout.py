@@ -107,7 +107,7 @@ class Dropout(nn.Cell):
         return x * self.mask(x.shape, x.dtype)
 
     def composition(self) -> Composition:
-        """Return no steps: evaluation changes nothing."""
+        """Return no steps, because evaluation does not change the input."""
         return Composition()
 
     def mask(self, shape: tuple[int, ...], dtype: ms.Type) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks by the name of their model, with weights or without, for classification or for feature maps."""
+"""Creation of networks by model name, for classification or for feature maps."""
 
 from collections.abc import Sequence
 from inspect import signature
@@ -9,7 +9,7 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.features import FeatureExtractWrapper, feature_pyramid
 from mindcv.models.registry import ModelEntry, find_model, list_models
 from mindcv.models.weights.layouts import layouts_of
-from mindcv.models.weights.loading import put_weights, stated_options
+from mindcv.models.weights.network_loading import put_weights, stated_options
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights.weight_files import read_weights
 
@@ -53,7 +53,7 @@ def create_model(
         The unwrapped network, which expects normalised images of shape (N, in_channels, H, W).
 
     Raises:
-        UserError: The model or an option is unknown, a value is out of its range, or the weights cannot be
+        UserError: If the model or an option is unknown, a value is out of range, or the weights cannot be
             loaded.
     """
     if out_indices is not None and not features_only:
@@ -84,7 +84,7 @@ def create_model(
 
 
 def _published(entry: ModelEntry, checkpoint_path: str) -> str:
-    """Return the file of a model's published weights, where no other weights are asked for."""
+    """Return the file of a model's published weights, if no other weights are given."""
     if checkpoint_path:
         raise UserError(
             f"pretrained=True and checkpoint_path={checkpoint_path} both give weights: give one of them"

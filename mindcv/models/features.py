@@ -67,7 +67,7 @@ class FeaturePyramid(nn.Cell):
         return Parts(stem=stem, stages=stages)
 
     def construct(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Images (N, in_channels, H, W) to the maps."""
+        """Map images (N, in_channels, H, W) to feature maps."""
         if self.is_random and self.training:
             ops.assign_add(self.passes, 1)
         maps = ()
@@ -86,7 +86,7 @@ def feature_pyramid(network: nn.Cell, out_indices: Sequence[int] | None = None) 
         out_indices: Which maps to return, by number from 0, in rising order; by default all.
 
     Raises:
-        UserError: There are no such maps, or the network does not tell its parts.
+        UserError: If there are no such maps, or the network does not describe its parts.
     """
     found = parts_of(network, "features_only=True")
     parts = [found.stem, *found.stages]

@@ -23,7 +23,7 @@ def freeze(network: nn.Cell, what: str | int) -> None:
             stages; 0 is the stem only.
 
     Raises:
-        UserError: There are fewer stages, the word is unknown, or the network does not tell its parts.
+        UserError: If there are fewer stages, the word is unknown, or the network does not describe its parts.
     """
     parts = parts_of(network, f"freeze={what}").in_order()
     for part in parts[: _frozen_parts(what, len(parts))]:

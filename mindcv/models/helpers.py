@@ -10,7 +10,7 @@ from mindcv.errors import UserError
 from mindcv.models.features import FeatureExtractWrapper
 from mindcv.models.layers import make_divisible
 from mindcv.models.weights.adaptation import adapt_stem
-from mindcv.models.weights.loading import load_weights
+from mindcv.models.weights.network_loading import load_weights
 from mindcv.models.weights.pretrained import CLASSES, cache_folder, fetch_weights
 from mindcv.models.weights.weight_files import read_weights
 

@@ -12,7 +12,7 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.classifier_head import ClassifierHead
 from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
 from mindcv.models.layers import Block, GlobalMean, Padding, SqueezeExcite, conv_norm, make_divisible
-from mindcv.models.weights.loading import put_weights
+from mindcv.models.weights.network_loading import put_weights
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights.weight_files import read_weights
 from mindcv.structure import Parts
@@ -85,7 +85,7 @@ class InvertedResidualNetwork(ClassifierHead):
         Logits of shape (N, num_classes).
 
     Raises:
-        UserError: An argument is out of its range.
+        UserError: If an argument is out of range.
     """
 
     activation: type[nn.Cell] = nn.ReLU  # of the stem, the head, and the stages that name no other
@@ -160,7 +160,7 @@ class InvertedResidualNetwork(ClassifierHead):
         return [*layers, *self._activate(stage, entering, inner), *conv(inner, leaving)]
 
     def _activate(self, stage: Stage, entering: int, inner: int) -> list[nn.Cell]:
-        """Return the layers behind a block's depthwise convolution: the activation, with squeeze-excite.
+        """Return the layers after a block's depthwise convolution: the activation, and squeeze-excite if any.
 
         They are one layer, so that the layers' numbers are the same with and without squeeze-excite.
         """
@@ -172,11 +172,11 @@ class InvertedResidualNetwork(ClassifierHead):
         return [activation]
 
     def _last_features(self, channels: int, head_channels: int, conv: ConvNorm) -> tuple[list[nn.Cell], int]:
-        """Return the layers behind the last block, and the channels that leave them."""
+        """Return the layers after the last block, and their number of output channels."""
         return [*conv(channels, head_channels), self.activation()], head_channels
 
     def _classifier(self, channels: int, dropout: Dropout, last: nn.Cell) -> nn.Cell:
-        """Return the cell behind the mean over positions, which ends in the last layer.
+        """Return the cell after the mean over positions, which ends in the last layer.
 
         Args:
             channels: Channels of the features.
@@ -204,13 +204,13 @@ class InvertedResidualNetwork(ClassifierHead):
         return Parts(stem=stem, stages=stages, head=head, classifier=[self.pool, *self.classifier.cells()])
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images (N, in_channels, H, W) to features (N, C, ceil(H / 32), ceil(W / 32))."""
+        """Map images (N, in_channels, H, W) to features (N, C, ceil(H / 32), ceil(W / 32))."""
         if self.is_random and self.training:
             ops.assign_add(self.passes, 1)
         return self.features(x)
 
     def construct(self, x: Tensor) -> Tensor:
-        """Images (N, in_channels, H, W) to logits (N, num_classes)."""
+        """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
 

@@ -1,4 +1,4 @@
-"""The layers of a network of inverted residuals, block by block, and what timm calls them."""
+"""Names of the layers of inverted residual networks, block by block, here and in timm."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

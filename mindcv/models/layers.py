@@ -1,4 +1,4 @@
-"""Layers that the families of networks share."""
+"""Layers shared by the network families."""
 
 import math
 

@@ -72,15 +72,14 @@ def torchvision_layers(network: "MnasNet") -> Mapping[str, str]:
     """Return torchvision's name of each layer by our name.
 
     Raises:
-        UserError: The network is not a MnasNet-B1.
+        UserError: If the network is not a MnasNet-B1.
     """
     blocks, parts = blocks_of(network), network.parts()
     counts = [len(stage) for stage in parts.stages[1:]]
     is_b1 = not blocks[0].is_wrapped and counts == [stage.blocks for stage in B1[1:]]
     if not is_b1 or any(block.gate for block in blocks):
         raise UserError(
-            "torchvision has only MnasNet-B1 (mnasnet_050 to mnasnet_140), and this network is another: use "
-            "layout timm"
+            "torchvision has only MnasNet-B1 (mnasnet_050 to mnasnet_140), not this network: use layout timm"
         )
     names: dict[str, str] = {}
     names |= zip(layers_with_parameters(parts.stem), ("layers.0", "layers.1"), strict=True)
@@ -139,7 +138,7 @@ class MnasNet(InvertedResidualNetwork):
         return replace(super().parts(), classifier=[self.pool, self.dropout, self.classifier])
 
     def forward_head(self, x: Tensor) -> Tensor:
-        """Features (N, 1280, h, w) to logits (N, num_classes); without a classifier to (N, 1280)."""
+        """Map features (N, 1280, h, w) to logits (N, num_classes), or to (N, 1280) without a classifier."""
         return self.classifier(self.dropout(self.pool(x)))
 
 

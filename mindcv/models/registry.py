@@ -1,4 +1,4 @@
-"""Models by name: registering, finding and listing them."""
+"""The model registry: register, find and list models by name."""
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
@@ -38,8 +38,8 @@ class ModelEntry:
     Args:
         name: Its name.
         build: Builds the network from keywords.
-        options: The keywords that ``build`` takes; None where its signature does not tell.
-        family: The class or function that receives the keywords in the end.
+        options: The keywords that ``build`` takes; None if its signature does not list them.
+        family: The class or function that finally receives the keywords.
         entrypoint: Builds the network as MindCV's functions do, with published weights on request.
         aliases: Further names.
         url: Address of its published weights; empty where there are none.
@@ -90,7 +90,7 @@ def register_model(
         ``in_channels`` in this order, as MindCV's do, and then the function's keywords.
 
     Raises:
-        UserError: A name is registered already.
+        UserError: If a name is registered already.
     """
 
     def register(build: _Builder) -> _Builder:
@@ -131,7 +131,7 @@ def _entrypoint(build: Callable[..., nn.Cell], url: str) -> Callable[..., nn.Cel
 
 
 def _options(build: Callable, options_of: Callable | None) -> tuple[str, ...] | None:
-    """Return the keywords that ``build`` takes, or None where its signature does not tell."""
+    """Return the keywords that ``build`` takes, or None if its signature does not list them."""
     parameters = inspect.signature(build).parameters.values()
     named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     if options_of is not None:
@@ -158,7 +158,7 @@ def find_model(model_name: str) -> ModelEntry:
     """Return a model by its name or an alias.
 
     Raises:
-        UserError: There is no such model.
+        UserError: If there is no such model.
     """
     entry = _models.get(model_name) or _aliases.get(model_name)
     if entry is None:

@@ -1,4 +1,4 @@
-"""Optimizers by name: `create_optimizer`, and those that MindSpore lacks or has wrong."""
+"""`create_optimizer`, and optimizers that MindSpore lacks or computes incorrectly."""
 
 from mindcv.optim.adagrad import Adagrad
 from mindcv.optim.adam import Adam, AdamW

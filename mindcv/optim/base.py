@@ -13,8 +13,8 @@ __all__ = ["LrTable", "ParameterwiseOptimizer", "ScaledRate", "bias_correction"]
 class LrTable(LearningRateSchedule):
     """One learning rate per update; the last one applies to all further updates.
 
-    MindSpore's own table reads past its end (an error on CPU, anything elsewhere), and keeps its values in a
-    parameter, which a restored checkpoint would overwrite with those of another run. This one is a constant.
+    MindSpore's own table reads past its end (an error on CPU, undefined elsewhere), and keeps its values in a
+    parameter, which a checkpoint would overwrite with those of another run. This table is a constant.
 
     Args:
         values: The learning rate of each update.

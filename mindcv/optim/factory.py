@@ -80,15 +80,15 @@ def create_optimizer(
     * ``lion``: ``beta1`` [0.9], ``beta2`` [0.99], no epsilon. See `Lion`.
     * ``adagrad``: ``accum`` [0.1], epsilon [1e-10]. See `Adagrad`.
 
-    Weight decay is coupled, which means added to the gradient, but in adamw, lamb and lion.
+    Weight decay is coupled (added to the gradient), except in adamw, lamb and lion.
 
     Args:
         model_or_params: Network, of which the trainable parameters are taken; or a list of parameters; or a
             list of groups, dicts with ``params`` and, where they differ, ``lr`` and ``weight_decay``.
         opt: Name of the optimizer.
-        lr: Learning rate, or one for each step, the last of which then holds; or MindSpore's
-            `LearningRateSchedule`.
-        weight_decay: Weight decay. A group's own replaces it, and no filter touches that.
+        lr: Learning rate, or one per step, of which the last applies to all further steps; or a
+            MindSpore `LearningRateSchedule`.
+        weight_decay: Weight decay. A group's own takes precedence, and is not filtered.
         momentum: The mu of sgd, momentum, nesterov and rmsprop; others do not use it.
         nesterov: Use Nesterov's momentum, in sgd, momentum, adam and, where it is always on, nadam.
         weight_decay_filter: ``disable`` decays every parameter; ``auto``, MindSpore's own rule, all without
@@ -96,8 +96,8 @@ def create_optimizer(
             the ``bias`` of any layer, whatever their names; in a list, where the layers are unknown, all but
             vectors whose own name is gamma, beta, weight or bias.
         layer_decay: Factor in (0, 1] by which the learning rate shrinks from one part of the network to the
-            part before it; the last part, the classifier, has ``lr``. The network tells its parts by its
-            method ``parts``: lists of its cells, from input to output. None for one rate everywhere.
+            part before it; the last part, the classifier, has ``lr``. The network returns its parts from
+            its method ``parts``: lists of cells, from input to output. None for one rate everywhere.
         loss_scale: Factor in the gradients that the optimizer removes.
         schedule_decay: MindCV's name for nadam's ``momentum_decay``; others do not use it.
         checkpoint_path: Checkpoint with the optimizer's state to start from, see `load_optimizer_state`;
@@ -110,7 +110,7 @@ def create_optimizer(
         An optimizer, called with the gradients in the order of its ``parameters``.
 
     Raises:
-        UserError: An unknown name, an option the optimizer lacks, or a number out of range.
+        UserError: If a name or an option of the optimizer is unknown, or a number is out of range.
     """
     opt = opt.lower()
     if opt not in OPTIMIZERS:
@@ -162,7 +162,7 @@ def _built(
         case "momentum" if not nesterov:
             return nn.Momentum(groups, rate, mu, **scale)
         case "sgd" | "momentum" | "nesterov":
-            # Not nn.Momentum, which on CPU ignores use_nesterov without a word.
+            # Not nn.Momentum, which silently ignores use_nesterov on CPU.
             return nn.SGD(groups, rate, mu, nesterov=nesterov, **scale, **options)
         case "rmsprop":
             return RMSProp(groups, rate, momentum=mu, **epsilon, **scale, **options)

@@ -1,4 +1,4 @@
-"""Which parameter gets which weight decay and which learning rate."""
+"""Parameter groups: the weight decay and the learning rate of each parameter."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Real
@@ -49,8 +49,8 @@ def parameter_groups(
 ) -> tuple[list[dict[str, Any]], float | nn.Cell]:
     """Return the groups and the learning rate for a `mindspore.nn.Optimizer`.
 
-    Every parameter is in a group with its weight decay, because without groups MindSpore leaves out what has
-    beta or gamma in its name. The order of the parameters is that of the network or the list.
+    Every parameter is in a group with its weight decay, because without groups MindSpore excludes parameters
+    with beta or gamma in their names. The order of the parameters is that of the network or the list.
 
     Args:
         model_or_params: Network, or its parameters, or groups of them.
@@ -63,8 +63,8 @@ def parameter_groups(
         Groups, the last of which gives the order, and the learning rate.
 
     Raises:
-        UserError: No parameter, one that is frozen or duplicated, an unknown key of a group or filter, or a
-            layer decay for what has no parts.
+        UserError: If there is no parameter, one is frozen or duplicated, a key of a group or the filter is
+            unknown, or `layer_decay` is given for a list or a network without parts.
     """
     if weight_decay_filter not in WEIGHT_DECAY_FILTERS:
         hint = did_you_mean(weight_decay_filter, WEIGHT_DECAY_FILTERS)
@@ -95,7 +95,7 @@ def parameter_groups(
 
 
 def _wanted_groups(source: Any) -> tuple[list[dict[str, Any]], list[Parameter]]:
-    """The groups as the caller gave them, their parameters listed, and the order of all parameters."""
+    """Return the caller's groups with their parameters as lists, and the order of all parameters."""
     items = source.trainable_params() if isinstance(source, nn.Cell) else list(source)
     if not any(isinstance(item, dict) for item in items):
         return [{"params": items}], items
@@ -106,7 +106,7 @@ def _wanted_groups(source: Any) -> tuple[list[dict[str, Any]], list[Parameter]]:
             order = list(item["order_params"])
             continue
         for key in set(item) - set(GROUP_KEYS):
-            raise UserError(f"'{key}' is no key of a parameter group{did_you_mean(key, GROUP_KEYS)}")
+            raise UserError(f"unknown key '{key}' in a parameter group{did_you_mean(key, GROUP_KEYS)}")
         groups.append(item | {"params": list(item["params"])})
     return groups, order or [parameter for group in groups for parameter in group["params"]]
 
@@ -114,10 +114,10 @@ def _wanted_groups(source: Any) -> tuple[list[dict[str, Any]], list[Parameter]]:
 def _groups_by_depth(
     model: Any, order: list[Parameter], lr: Rate, layer_decay: float
 ) -> list[dict[str, Any]]:
-    """A group for each part of the model that trains, with its own learning rate: the last part has `lr`."""
+    """Return a group for each trainable part, with its own learning rate; the last part has `lr`."""
     if not isinstance(model, nn.Cell):
         raise UserError(
-            f"layer_decay={layer_decay} looks at the layers and a list of parameters has none: "
+            f"layer_decay={layer_decay} needs the layers, which a list of parameters lacks: "
             "pass the model, or give each group its lr"
         )
     in_order = parts_of(model, f"layer_decay={layer_decay}").in_order()
@@ -126,7 +126,7 @@ def _groups_by_depth(
     for parameter in order:
         if id(parameter) not in placed:
             raise UserError(
-                f"layer_decay={layer_decay}: parameter '{parameter.name}' is in none of the model's parts: "
+                f"layer_decay={layer_decay}: parameter '{parameter.name}' is in no part of the model: "
                 "add its cell to one, or leave layer_decay out"
             )
     last = len(parts) - 1
@@ -146,7 +146,7 @@ def _scaled(lr: Rate, factor: float) -> Rate:
 
 def _check_parameters(parameters: list[Parameter]) -> None:
     if not parameters:
-        raise UserError("the optimizer has no parameter to train: unfreeze some of the model's")
+        raise UserError("the optimizer has no parameter to train: unfreeze some of the model's parameters")
     names = set()
     for parameter in parameters:
         if not parameter.requires_grad:
@@ -155,13 +155,13 @@ def _check_parameters(parameters: list[Parameter]) -> None:
             )
         if parameter.name in names:
             raise UserError(
-                f"parameter '{parameter.name}' comes twice: list each parameter in one group only"
+                f"parameter '{parameter.name}' is duplicated: list each parameter in one group only"
             )
         names.add(parameter.name)
 
 
 def _norms_and_biases(model: nn.Cell) -> set[int]:
-    """Identities of the parameters that a normalisation layer owns, or any layer as its ``bias``."""
+    """Return the identities of normalization layers' parameters and of every layer's ``bias``."""
     return {
         id(parameter)
         for _, cell in model.cells_and_names()
@@ -171,13 +171,13 @@ def _norms_and_biases(model: nn.Cell) -> set[int]:
 
 
 def _named_as_norm_or_bias(parameter: Parameter) -> bool:
-    """Return whether shape and name tell that a parameter is of a normalization, or a bias."""
+    """Return whether a parameter is of a normalization or a bias, judged by shape and name."""
     own_name = parameter.name.rpartition(".")[2]
     return parameter.ndim == 1 and own_name in ("gamma", "beta", "weight", "bias")
 
 
 def _split(group: dict[str, Any], excluded: set[int], weight_decay: float) -> list[dict[str, Any]]:
-    """The group in two, with and without weight decay; MindSpore refuses an empty one."""
+    """Split a group into one with and one without weight decay, leaving out an empty one."""
     decayed = [parameter for parameter in group["params"] if id(parameter) not in excluded]
     rest = [parameter for parameter in group["params"] if id(parameter) in excluded]
     parts = ((decayed, weight_decay), (rest, 0.0))
@@ -185,7 +185,7 @@ def _split(group: dict[str, Any], excluded: set[int], weight_decay: float) -> li
 
 
 def _rates(rates: Sequence[Rate]) -> list[float | nn.Cell]:
-    """The learning rates as MindSpore takes them: one number, or otherwise all of them as schedules.
+    """Return learning rates in the form that MindSpore expects: a single number, or all of them as schedules.
 
     Among schedules it would compute each plain number as ``lr + 1.0 - 1.0``: 1e-10 would become 0.
     """

@@ -1,4 +1,4 @@
-"""Lion: the sign of a momentum."""
+"""Lion: updates by the sign of the momentum."""
 
 import mindspore as ms
 from mindspore import ops

@@ -92,7 +92,7 @@ class ModelResult:
     modes: dict[str, Measurement] = field(default_factory=dict)
 
     def figures(self, environment: Environment) -> dict[str, Any]:
-        """The row's columns; None for what was not measured."""
+        """Return the row's values by column; None if not measured."""
         row: dict[str, Any] = {"model": self.model, "parameters": self.parameters, "macs": self.macs}
         found = {mode: self.modes.get(mode) for mode in MODES}
         rates = {
@@ -113,7 +113,7 @@ class ModelResult:
 
 
 def describe_machine() -> dict[str, Any]:
-    """This machine's part of `Environment`."""
+    """Return the fields of `Environment` that describe this machine."""
     return {
         "machine": processor_name(),
         "cores": usable_cores(),
@@ -157,7 +157,7 @@ def write_results(folder: str | Path, results: Sequence[ModelResult], environmen
 
 
 def markdown(rows: Sequence[dict[str, Any]], environment: Environment) -> str:
-    """The table in Markdown, graph mode before PyNative."""
+    """Return the table in Markdown, with graph mode before PyNative mode."""
     groups = (
         ("train images/s", "train_images_per_second", ".1f"),
         ("s/epoch", "seconds_per_epoch", ",.0f"),

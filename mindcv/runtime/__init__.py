@@ -1,1 +1,1 @@
-"""The machine and the processes a program runs on: a leaf that every room may import."""
+"""The machine and the processes that a program runs on: a leaf, which every package may import."""

@@ -1,8 +1,8 @@
-"""Several processes become one training job.
+"""Connect several processes to one training job.
 
 Under msrun, and on Ascend and GPU under mpirun, MindSpore's own `init` is enough. On a CPU under mpirun it
 fails: there the ranks join MindSpore's dynamic cluster, whose scheduler is one more process, which rank 0
-starts. MPI tells all ranks the scheduler's address, and at the end of the run makes them leave together.
+starts. MPI broadcasts the scheduler's address, and synchronizes the ranks at the end of the run.
 
 (MindSpore 2.9 and later can also meet at a TCP store, without a scheduler. That way is faster, but private
 and new; this one works from 2.7 on.)
@@ -32,11 +32,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
-    """Make this process one of those that were started together.
+    """Connect this process to those that were started with it.
 
     Args:
         launch: How they were started.
-        device: What each runs on.
+        device: The device of each process.
 
     Returns:
         Rank of this process and number of processes.
@@ -59,7 +59,7 @@ def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
 
 
 def serve_cluster() -> NoReturn:
-    """Be msrun's scheduler: help the workers to find each other, and end when they do.
+    """Act as msrun's scheduler: connect the workers to each other, and exit when they do.
 
     It also notices when a worker has died, and with it msrun ends the others.
     """
@@ -69,11 +69,11 @@ def serve_cluster() -> NoReturn:
 
 
 def leave_cluster(launch: Launch) -> NoReturn:
-    """End this process, which has done its work, without disturbing the others."""
-    # From here on MindSpore's threads only complain about ranks that were quicker.
+    """End this process after its work, without disturbing the others."""
+    # From here on MindSpore's threads only log errors about ranks that have exited already.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if launch.by == "msrun" or not _met_through_mpi():
-        # In an ordinary exit the worker signs off at the scheduler.
+        # In an ordinary exit the worker unregisters from the scheduler.
         raise SystemExit(0)
     # A rank that is gone cannot send what another still waits for: leave together, and not through
     # MindSpore's exit, which would look for the scheduler when that may be gone too.
@@ -89,7 +89,7 @@ def _met_through_mpi() -> bool:
 
 
 def _meet_through_mpi() -> None:
-    """Start MindSpore's scheduler on rank 0's host and tell every rank, by MPI, where it is."""
+    """Start MindSpore's scheduler on rank 0's host and broadcast its address by MPI."""
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
@@ -102,7 +102,7 @@ def _meet_through_mpi() -> None:
     host = _address_for(hosts)
     port = _free_port() if rank == 0 else 0
     host, port = world.bcast((host, port), root=0)
-    # MindSpore takes MPI's variables for an order to initialise through MPI, which a CPU cannot.
+    # If MPI's variables are set, MindSpore initialises through MPI, which it cannot on a CPU.
     for name in [name for name in os.environ if name.startswith(_MPI_PREFIXES)]:
         del os.environ[name]
     os.environ.update(MS_SCHED_HOST=host, MS_SCHED_PORT=str(port), MS_WORKER_NUM=str(world_size))
@@ -114,7 +114,7 @@ def _meet_through_mpi() -> None:
 
 
 def _address_for(hosts: list[str]) -> str:
-    """The address at which rank 0, which is on the first host, can be reached by all of them."""
+    """Return the address at which all ranks can reach rank 0, which is on the first host."""
     others = [host for host in hosts if host != hosts[0]]
     if not others:
         return "127.0.0.1"

@@ -9,7 +9,7 @@ __all__ = ["average_parameters", "broadcast_parameters", "sum_over_ranks"]
 
 
 def sum_over_ranks(values: np.ndarray) -> np.ndarray:
-    """Add up an array over all processes, exactly for whole numbers.
+    """Add up an array over all processes, exactly for integers.
 
     MindSpore's CPU collectives round float64 to float32 silently; as pairs of int32 it arrives intact.
 

@@ -44,7 +44,7 @@ def select_device(target: str, mode: int) -> str:
     running = ms.get_context("device_target")
     try:
         ms.set_device(target)
-    except RuntimeError:  # a notebook has run operators already, and on which device is settled
+    except RuntimeError:  # a notebook has run operators already, so that the device is fixed
         if running != target:
             raise UserError(
                 f"device_target={target} comes too late: MindSpore already runs on {running}; restart it"
@@ -53,7 +53,7 @@ def select_device(target: str, mode: int) -> str:
 
 
 def supports_sink(device: str) -> bool:
-    """Whether a device can fetch its own data: MindSpore sinks data on accelerators only."""
+    """Return whether a device can fetch its own data: MindSpore sinks data on accelerators only."""
     return device != "CPU"
 
 
@@ -64,6 +64,6 @@ def seed_everything(seed: int) -> None:
 
 
 def _usable(target: str) -> bool:
-    """Ask MindSpore, which logs a page of errors if the device is missing."""
+    """Return whether MindSpore supports a device, without the errors that it logs if not."""
     with quiet_logging():
         return hal.is_available(target)

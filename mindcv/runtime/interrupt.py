@@ -14,13 +14,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class StopRequest:
     """Whether somebody has asked this process to stop: Ctrl-C, ``kill``, or a scheduler's warning (SIGUSR1).
 
-    The request is only noted; whoever works looks at it where stopping is safe. A second Ctrl-C stops at
+    The request is only recorded; the program checks it where stopping is safe. A second Ctrl-C stops at
     once, with status 130.
 
     It listens from its first call to `stop_listening`.
 
     Args:
-        speaks: Whether to say that a request has arrived; of several processes one does.
+        speaks: Whether to print a message about a request; only one of several processes should.
     """
 
     def __init__(self, *, speaks: bool = True) -> None:
@@ -30,15 +30,15 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        """Whether there is a request; and listen on.
+        """Return whether a stop was requested, and listen for further signals.
 
-        MindSpore puts handlers of its own into place, when it compiles and when a pass over a dataset begins.
+        MindSpore installs its own handlers when it compiles and when a pass over a dataset begins.
         """
         self._listen()
         return self._made
 
     def stop_listening(self) -> None:
-        """Give each signal the handler that it had before."""
+        """Restore the previous handler of each signal."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

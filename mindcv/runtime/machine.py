@@ -1,4 +1,4 @@
-"""The machine that this process runs on: its processor, and what of it may be used."""
+"""This process's machine: its processor, and the cores that the process may use."""
 
 import os
 import platform
@@ -8,12 +8,12 @@ __all__ = ["processor_name", "usable_cores"]
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor_name() -> str:
-    """What the processor is called, as far as the system says it."""
+    """Return the processor's name, or a general one if the system does not give it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

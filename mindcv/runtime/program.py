@@ -1,4 +1,4 @@
-"""How a command-line program ends and reports errors, alone or as one of several processes."""
+"""Running a command-line program: error reports and exit, alone or as one of several processes."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     if status == 0:
-        from mindcv.runtime.cluster import leave_cluster  # it imports MindSpore, which parsing has no need of
+        from mindcv.runtime.cluster import leave_cluster  # it imports MindSpore, which parsing does not need
 
         leave_cluster(launch)
     # An ordinary exit could wait for the other ranks, which may be waiting for this one.

@@ -1,4 +1,4 @@
-"""Keeping from users what MindSpore says and they can do nothing about."""
+"""Suppression of MindSpore's output that users can do nothing about."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ __all__ = ["quiet_logging", "quiet_stderr"]
 
 @contextmanager
 def quiet_logging() -> Iterator[None]:
-    """Let nothing be logged meanwhile: for calls whose failure is told in our own words anyway."""
+    """Suppress all logging inside the block, for calls whose errors are reported in our own words."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -23,7 +23,7 @@ def quiet_logging() -> Iterator[None]:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what even MindSpore's C++ side writes to standard error; let it out if there is an error.
+    """Hold back all output to standard error, also from MindSpore's C++ code; print it if there is an error.
 
     For the start of a group of processes, which logs every attempt to reach one that is not there yet.
     """

@@ -1,4 +1,4 @@
-"""The start of a program: device, mode, the processes that work together, and the seed."""
+"""Startup of a program: device, execution mode, cooperating processes, and seed."""
 
 import logging
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ logger = logging.getLogger("mindcv")
 
 
 def log_to_stderr(*, speaking: bool) -> None:
-    """Show the log of this project as plain lines; the ranks that do not speak show errors only."""
+    """Print this project's log as plain lines; all ranks but one print errors only."""
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler())
     logger.setLevel(logging.INFO if speaking else logging.ERROR)
@@ -25,7 +25,7 @@ def log_to_stderr(*, speaking: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """This process among those that train together.
+    """One of the processes that train together.
 
     Args:
         device: CPU, GPU or Ascend.
@@ -53,7 +53,7 @@ class Runtime:
 
 
 def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = False, seed: int = 42) -> Runtime:
-    """Choose device and mode, join the other processes, and seed this one.
+    """Select device and mode, connect to the other processes, and set the seed.
 
     Args:
         device_target: See `select_device`.
@@ -63,7 +63,7 @@ def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = Fals
 
     Raises:
         UserError: If the device is missing, if several processes were started without `distribute`, or if
-            they do not find each other.
+            they cannot connect.
     """
     launch = detect_launch()
     if launch.world_size > 1 and not distribute:

@@ -1,4 +1,4 @@
-"""What the device runs for a batch: the train step and what it composes."""
+"""The device side of a training run: the train step and its components."""
 
 from mindcv.step.clipping import AdaptiveClip, ClipByNorm, ClipByValue
 from mindcv.step.distillation import DistillationLoss, NetworkWithTeacher, NetworkWithTeacherLogits

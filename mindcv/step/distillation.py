@@ -150,12 +150,12 @@ class _Frozen(nn.Cell):
                 parameter.name = TEACHER_PREFIX + parameter.name
 
     def set_train(self, mode: bool = True) -> "_Frozen":
-        """Stay in evaluation mode."""
+        """Keep evaluation mode."""
         return super().set_train(False)
 
     def add_flags_recursive(self, **flags: Any) -> nn.Cell:
-        """Set flags, but stay in evaluation mode."""
-        # The way a surrounding cell's set_train reaches its children: it does not call theirs.
+        """Set flags, but keep evaluation mode."""
+        # The surrounding cell's set_train uses this method for its children instead of their set_train.
         if "training" in flags:
             flags["training"] = False
         return super().add_flags_recursive(**flags)

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from mindcv.files.checkpoint_file import AVERAGE
+from mindcv.files.checkpoint_file import EMA_PREFIX
 
 __all__ = ["Ema", "initialize_ema_model"]
 
@@ -35,7 +35,7 @@ class Ema(nn.Cell):
         """Update the EMA model once.
 
         Args:
-            after: Any result of the update before; it ensures the order.
+            after: Any result of the preceding update, which ensures the order.
         """
         n = ops.cast(ops.assign_add(self.updates, 1), ms.float32)
         decay = ops.minimum((1 + n) / (10 + n), Tensor(self.decay, ms.float32))
@@ -51,7 +51,7 @@ def _update_value(fraction: Tensor, ema: Parameter, value: Parameter) -> Tensor:
 
 
 def initialize_ema_model(ema_model: nn.Cell, network: nn.Cell) -> None:
-    """Give a network the values of another, whose EMA model it becomes, and names of its own.
+    """Make a network the EMA model of another: copy the values, and prefix the names of its parameters.
 
     Args:
         ema_model: A network of the same architecture that has not run yet; its names get a prefix.
@@ -59,5 +59,5 @@ def initialize_ema_model(ema_model: nn.Cell, network: nn.Cell) -> None:
     """
     for target, source in zip(ema_model.get_parameters(), network.get_parameters(), strict=True):
         target.set_data(Tensor(source.asnumpy()))
-        target.name = AVERAGE + source.name
+        target.name = EMA_PREFIX + source.name
         target.requires_grad = False

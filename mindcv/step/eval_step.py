@@ -7,7 +7,7 @@ __all__ = ["EvalStep"]
 
 
 class EvalStep(nn.Cell):
-    """Score one batch in counts, never in means, so that batches of any size add up exactly.
+    """Scores one batch in counts, not means, so that batches of any size add up exactly.
 
     Args:
         network: Takes a batch of images and returns logits of shape [N, num_classes].

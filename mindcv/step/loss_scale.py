@@ -12,9 +12,9 @@ LARGEST = 2.0**24
 class LossScale(nn.Cell):
     """Scales the loss: by a fixed factor, or by one that adapts to overflows.
 
-    A dynamic scale is halved at each overflow, and doubled after 2000 updates without one. The rule and its
-    numbers are those of Micikevicius et al. 2018 (arXiv 1710.03740) as most toolkits have
-    them; the scale stays between 1 and 2**24.
+    A dynamic scale is halved at each overflow, and doubled after 2000 updates without one. The rule is that
+    of Micikevicius et al. 2018 (arXiv 1710.03740), with the usual numbers; the scale stays between 1 and
+    2**24.
 
     Args:
         value: The scale, or the initial one.
@@ -49,7 +49,7 @@ class LossScale(nn.Cell):
 
     @property
     def remedy(self) -> str:
-        """Advice for losses or gradients that are not finite: a dynamic scale has been lowered already."""
+        """Remedy for losses or gradients that are not finite; a dynamic scale has been lowered already."""
         lower = "loss_scale or lr, or" if self.active and not self.dynamic else "lr or"
         return f"lower {lower} lengthen warmup_epochs"
 

@@ -19,7 +19,7 @@ def mixed_precision(network: nn.Cell, level: str, dtype: HalfPrecision = "fp16",
 
     * ``O0``: everything in float32.
     * ``O1``, ``auto``: convolutions and dense layers in half precision, batch normalisation in float32, and
-      the rest in what it is given.
+      the rest in the type of its input.
     * ``O2``: everything in half precision but batch normalisation, in float32.
     * ``O3``: everything in half precision; batch normalisation takes and returns half precision, and has
       its statistics in float32.
@@ -28,10 +28,10 @@ def mixed_precision(network: nn.Cell, level: str, dtype: HalfPrecision = "fp16",
         network: A network that has not run yet.
         level: One of the above, MindSpore's and MindCV's names.
         dtype: Which half precision.
-        device: What it will run on; a CPU has no bf16 convolutions.
+        device: The device that it will run on; a CPU has no bf16 convolutions.
 
     Raises:
-        UserError: A level or a type is unknown, or the device lacks the type.
+        UserError: If a level or a type is unknown, or the device lacks the type.
     """
     if level not in AMP_LEVELS:
         hint = did_you_mean(level, AMP_LEVELS) or f": give one of {', '.join(AMP_LEVELS)}"
@@ -51,6 +51,6 @@ def mixed_precision(network: nn.Cell, level: str, dtype: HalfPrecision = "fp16",
     for cell in cells:
         if isinstance(cell, (nn.Conv2d, nn.Dense)):
             cell.to_float(half)
-        # MindSpore's operator can read half precision itself, the one over several processes cannot.
+        # MindSpore's own operator accepts half precision, the one over several processes does not.
         elif isinstance(cell, nn.BatchNorm2d) and not (level == "O3" and type(cell) is nn.BatchNorm2d):
             cell.to_float(ms.float32)

@@ -128,7 +128,7 @@ class TrainStep(nn.Cell):
         return loss
 
     def discard_gradients(self) -> None:
-        """Discard the accumulated gradients of batches that have not led to an update."""
+        """Discard the gradients accumulated since the last update."""
         if self.accumulation > 1:
             self.map(_clear, self.sums)
             ops.assign(self.batches, 0)

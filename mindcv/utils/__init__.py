@@ -1,4 +1,4 @@
-"""MindCV's utilities, for scripts and notebooks written for it: adapters to the rooms of this package."""
+"""MindCV's utilities, for scripts and notebooks written for it: adapters to the packages of this project."""
 
 from mindcv.utils.amp import auto_mixed_precision
 from mindcv.utils.callbacks import StateMonitor, ValCallback

@@ -83,7 +83,7 @@ class DownLoad:
         Args:
             from_path: The archive.
             to_path: Folder to unpack into; by default the archive's.
-            compression: ``.gz``, ``.bz2`` or None; the archive itself tells, so that it need not be given.
+            compression: ``.gz``, ``.bz2`` or None; not needed, because it is detected in the archive.
         """
         with tarfile.open(from_path) as archive:
             archive.extractall(_folder(from_path, to_path), filter="data")
@@ -95,7 +95,7 @@ class DownLoad:
         Args:
             from_path: The archive.
             to_path: Folder to unpack into; by default the archive's.
-            compression: Not needed: each member of the archive tells its own.
+            compression: Not needed: it is detected in each member of the archive.
         """
         with zipfile.ZipFile(from_path) as archive:
             archive.extractall(_folder(from_path, to_path))
@@ -104,7 +104,7 @@ class DownLoad:
         """Unpack an archive, or a compressed file beside itself.
 
         Args:
-            from_path: Its path, whose suffix tells its kind.
+            from_path: Its path, whose suffix determines its kind.
             to_path: Folder to unpack an archive into; by default the archive's.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The kind of an archive, told from its file name."""
+"""The kind of an archive, by its file name."""
 
 from pathlib import PurePath
 

@@ -8,7 +8,7 @@ import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from mindcv.errors import UserError
-from mindcv.files.checkpoint_file import AVERAGE
+from mindcv.files.checkpoint_file import EMA_PREFIX
 from mindcv.step import ClipByNorm, Ema, LossScale
 from mindcv.step import TrainStep as Step
 from mindcv.utils.reduce_manager import world_size
@@ -86,7 +86,7 @@ class _Values(nn.Cell):
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         super().__init__(auto_prefix=False)
         self.copies = ParameterTuple(
-            Parameter(Tensor(p.asnumpy()), name=AVERAGE + p.name, requires_grad=False) for p in parameters
+            Parameter(Tensor(p.asnumpy()), name=EMA_PREFIX + p.name, requires_grad=False) for p in parameters
         )
 
 

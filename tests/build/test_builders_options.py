@@ -216,7 +216,9 @@ def test_the_statistics_of_network_and_ema_model_are_exchanged_unless_switched_o
     exchanged = []
     for name in ("average", "broadcast"):
         monkeypatch.setattr(
-            build.train_step, f"{name}_parameters", lambda found, name=name: exchanged.append((name, found))
+            build.training_step,
+            f"{name}_parameters",
+            lambda found, name=name: exchanged.append((name, found)),
         )
     network, ema_model = network_for(), network_for()
     two = Runtime(device="CPU", rank=1, world_size=2)

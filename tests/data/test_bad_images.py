@@ -1,4 +1,4 @@
-"""What becomes of images that cannot be read: `on_bad_image`, and what is told about them."""
+"""Handling of images that cannot be read: `on_bad_image`, and the reports about them."""
 
 import os
 import shutil

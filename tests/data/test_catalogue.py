@@ -1,4 +1,4 @@
-"""What is known about the datasets before they are opened."""
+"""Properties of the datasets that are known before they are opened."""
 
 import numpy as np
 import pytest

@@ -170,7 +170,7 @@ def test_files_that_are_no_images_say_why_and_the_others_are_read(tmp_path, capf
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_only_the_decoder_notices_is_told_too(tmp_path):
+def test_damage_that_only_the_decoder_detects_is_reported_too(tmp_path):
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
         return len(content).to_bytes(4, "big") + kind + content + checksum.to_bytes(4, "big")

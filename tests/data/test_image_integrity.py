@@ -1,4 +1,4 @@
-"""Files that are no whole image are told from those that MindSpore decodes, before it decodes them."""
+"""Damaged image files are detected before MindSpore decodes them."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def decoded(data: bytes) -> np.ndarray | None:
-    """What MindSpore makes of a file; None if it refuses."""
+    """Return the image that MindSpore decodes from a file; None if it refuses."""
     try:
         return vision.Decode()(np.frombuffer(data, np.uint8))
     except RuntimeError:
@@ -109,7 +109,7 @@ def test_sixteen_bits_lose_the_lower_eight_where_pillow_clips_grey():
     ],
     ids=["empty", "text", "gif", "webp", "zeros"],
 )
-def test_what_mindspore_does_not_decode_is_told(data, fault):
+def test_files_that_mindspore_does_not_decode_are_reported(data, fault):
     assert fault_of(data) == fault
     assert decoded(data) is None
 

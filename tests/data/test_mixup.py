@@ -135,7 +135,7 @@ def test_impossible_numbers_are_explained(options, message):
         Mixup(**options, num_classes=2)
 
 
-def test_a_label_that_is_no_class_is_explained():
+def test_the_message_about_a_label_out_of_range_names_the_remedy():
     images, _ = batch(2)
     with pytest.raises(UserError, match="num_classes=2 has no label 5: raise num_classes"):
         Mixup(num_classes=2)(images, np.array([0, 5]), np.random.default_rng(0))

@@ -73,7 +73,7 @@ def test_every_validation_image_comes_exactly_once_on_any_number_of_ranks(folder
     assert labels == [i // 13 for i in seen]
 
 
-def test_evaluation_images_are_whole_and_in_order(folder):
+def test_evaluation_images_are_complete_and_in_order(folder):
     evaluation = pipeline(folder)
     images, labels = collect(evaluation.epoch())
     assert (images.dtype, labels.dtype) == (np.uint8, np.int32)

@@ -1,4 +1,4 @@
-"""What the transforms do to pixels, against references in NumPy and Pillow."""
+"""Pixels after the transforms, compared with references in NumPy and Pillow."""
 
 import io
 from functools import partial

@@ -1,6 +1,6 @@
-"""What two ranks learn with everything switched on, and what rank 0 learns from the same images alone.
+"""Train on two ranks with everything switched on, and on rank 0 alone with the same images.
 
-It expects a recipe as train.py does, and writes what it found to ``found.json``.
+It expects a recipe as train.py does, and writes its results to ``found.json``.
 """
 
 import json
@@ -62,7 +62,7 @@ def trained(config: Config, runtime: Runtime) -> dict[str, object]:
 
 
 def counts(step: TrainStep) -> dict[str, int]:
-    """What a step has counted."""
+    """Return the counters of a step."""
     return {
         "updates": int(step.optimizer.global_step.asnumpy()[0]),
         "averaged": int(step.ema.updates.asnumpy()),

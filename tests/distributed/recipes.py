@@ -1,4 +1,4 @@
-"""What the jobs of these tests train and validate on."""
+"""The recipes that the jobs of these tests train and validate with."""
 
 import re
 

@@ -153,7 +153,7 @@ def together(request: pytest.FixtureRequest, write: Callable[..., Path]) -> Iter
 
 @pytest.fixture
 def found(together: tuple[Job, Finished]) -> dict[str, Any]:
-    """What together.py found out."""
+    """Return the results of together.py."""
     return json.loads((together[0].folder / "found.json").read_text(encoding="utf-8"))
 
 

@@ -17,7 +17,7 @@ modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=[
 
 @pytest.fixture(scope="module")
 def found(write: Callable[..., Path]) -> dict[str, Any]:
-    """What composition.py found out; it computes more than it waits, and so it is no job beside others."""
+    """Return the results of composition.py, which is not run beside other jobs because it needs all cores."""
     folder = write(COMPOSITION)
     finished = run(mpirun(2, SCRIPTS / "composition.py", "-c", "recipe.yaml"), folder)
     assert (finished.status, finished.err) == (0, ""), finished

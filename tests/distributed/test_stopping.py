@@ -161,7 +161,7 @@ def test_a_full_disk_is_named_and_leaves_the_checkpoints_before(write):
         files = sorted(full.glob("*.ckpt"))
         assert files
         for path in files:
-            assert read_checkpoint(path).sealed
+            assert read_checkpoint(path).has_checksum
         assert not [path for path in full.iterdir() if path.name.startswith(".")]
     finally:
         os.system(f"umount {full}")

@@ -1,7 +1,7 @@
-"""What several ranks compute together, beside what rank 0 computes from the same alone.
+"""Compute with several ranks, and with rank 0 alone from the same inputs.
 
-It expects a recipe as train.py does, writes what it found to ``found.json`` and ends with a mistake that the
-last rank makes alone.
+It expects a recipe as train.py does, writes its results to ``found.json`` and ends with a mistake of the last
+rank only.
 """
 
 import json
@@ -110,7 +110,7 @@ def spread(values: dict[str, np.ndarray]) -> float:
 
 
 def exchanges(rank: int) -> dict[str, object]:
-    """What the collectives make of values that tell the ranks apart."""
+    """Return the results of the collectives on values that differ between the ranks."""
     numbers = [Parameter(Tensor([1.5 + rank, -2.0 * rank]), name="a"), Parameter(Tensor(4.0**rank), name="b")]
     average_parameters(numbers)
     values = [Parameter(Tensor([[rank + 1.0]]), name="c"), Parameter(Tensor([5 + rank], ms.int32), name="d")]

@@ -18,7 +18,7 @@ exchange_of = callbacks.build_statistics_exchange
 
 
 def exchange_and_save(config, network, ema_model, runtime):
-    """What train.py does before each validation, and then a file with this rank's weights."""
+    """Exchange as train.py does before each validation, and then save this rank's weights."""
     exchange = exchange_of(config, network, ema_model, runtime)
     epoch = 0
 

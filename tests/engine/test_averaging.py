@@ -118,7 +118,7 @@ def test_a_duplicated_file_and_an_empty_list_are_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a training leaves: twelve epochs of which three were validated, a copy, a stop, an average."""
+    """Write the files of a run: twelve epochs, three of them validated, a copy, a stop, an average."""
     folder = tmp_path_factory.mktemp("ckpt")
     weight = ms.Parameter(Tensor([0.0]), name="w")
     manager = CheckpointManager(folder, "net", {"w": weight}, {"config": {"model": "net"}}, keep=12)

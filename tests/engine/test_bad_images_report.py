@@ -1,4 +1,4 @@
-"""What a run says about images that cannot be read, and what it scores without them."""
+"""The report of a run about images that cannot be read, and its score without them."""
 
 from pathlib import Path
 

@@ -115,7 +115,7 @@ def test_a_network_of_another_kind_is_refused(tmp_path):
     network = nn.SequentialCell([nn.Conv2d(3, CLASSES, 32, pad_mode="valid"), nn.Flatten()])
     reference = expect(network, image_format(size=32))
     assert message(lambda: export_onnx(network, tmp_path / "net.onnx", reference, metadata={})) == (
-        "SequentialCell does not tell its parts, and only networks that do can be exported: give it a method "
+        "SequentialCell does not describe its parts, which an export needs: give it a method "
         "parts() that returns mindcv.structure.Parts"
     )
     network = random_network()
@@ -155,10 +155,10 @@ def test_a_file_of_another_name_or_place_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "refusal"),
     [
-        ({"format": "mindir", "opset": 18}, "opset=18 means nothing to a MindIR file: "),
-        ({"format": "mindir", "quantize": True}, "quantize=True means nothing to a MindIR file: "),
-        ({"calibration_images": 5}, "calibration_images=5 is about the INT8 version: "),
-        ({"report": "r.json"}, "report=r.json is about the INT8 version: "),
+        ({"format": "mindir", "opset": 18}, "opset=18 has no effect on a MindIR file: "),
+        ({"format": "mindir", "quantize": True}, "quantize=True has no effect on a MindIR file: "),
+        ({"calibration_images": 5}, "calibration_images=5 needs the INT8 version: "),
+        ({"report": "r.json"}, "report=r.json needs the INT8 version: "),
         ({"quantize": True, "calibration_images": 0}, "calibration_images=0 must be a positive integer"),
         ({"quantize": True, "report": "r.txt"}, "output=r.txt does not end in .json, "),
     ],
@@ -185,7 +185,7 @@ def test_an_int8_version_without_images_to_calibrate_with_is_refused(tmp_path):
     images = image_format(size=32)
     export_onnx(network, path, expect(network, images), metadata={})
     assert message(lambda: quantize_onnx(path, output, images, [])) == (
-        f"{output}: there is no image to calibrate with: give a folder of some"
+        f"{output}: there is no image to calibrate with: give a folder with images"
     )
 
     def unreadable():

@@ -85,7 +85,7 @@ def test_files_are_scored_on_each_image_once_and_timed(files):
         assert 0 < found.latency_ms < 1000
 
 
-def test_ties_and_what_is_no_number_are_ranked_as_in_the_toolkits_evaluation():
+def test_ties_and_nan_are_ranked_as_in_the_toolkits_evaluation():
     rng = np.random.default_rng(0)
     logits = rng.integers(0, 4, (200, CLASSES)).astype(np.float32)
     logits[::7] = np.nan

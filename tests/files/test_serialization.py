@@ -61,7 +61,7 @@ def test_tensors_and_metadata_come_back_as_they_were(path):
     tensors = {name: Parameter(Tensor(array), name=name) for name, array in ARRAYS.items()}
     write_checkpoint(path, tensors, METADATA)
     read = read_checkpoint(path)
-    assert read.sealed
+    assert read.has_checksum
     assert read.metadata == METADATA
     assert list(read.tensors) == list(ARRAYS)
     for name, array in ARRAYS.items():
@@ -95,7 +95,7 @@ def test_checkpoints_of_mindspore_are_read(path, crc_check):
     network = nn.Dense(3, 2)
     ms.save_checkpoint(network, str(path), crc_check=crc_check, append_dict={"note": "text"})
     read = read_checkpoint(path)
-    assert not read.sealed
+    assert not read.has_checksum
     assert read.metadata == {}
     assert list(read.tensors) == ["weight", "bias"]
     np.testing.assert_array_equal(read.tensors["weight"], network.weight.asnumpy())
@@ -118,7 +118,7 @@ def test_a_flipped_bit_anywhere_is_refused(path, bit):
             read_checkpoint(path)
 
 
-def test_what_follows_the_seal_or_is_missing_inside_is_refused(path):
+def test_bytes_after_the_checksum_or_missing_before_it_are_refused(path):
     content = write_small(path)
     middle = len(content) // 2
     for damaged in (
@@ -133,13 +133,13 @@ def test_what_follows_the_seal_or_is_missing_inside_is_refused(path):
     assert read_checkpoint(path).metadata == {"epoch": 1}
 
 
-def test_a_file_that_is_no_checkpoint_is_named(path, tmp_path):
+def test_the_message_names_a_file_that_is_not_a_checkpoint(path, tmp_path):
     assert message(path) == f"{path}: no such checkpoint: check the path"
     path.touch()
     assert message(path) == f"{path}: the checkpoint is empty: use another one"
     for garbage in (b"garbage" * 20, bytes(100), bytes(range(256)), b"\n\x05\n\x01w\x12\x00"):
         path.write_bytes(garbage)
-        assert message(path) == f"{path}: no MindSpore checkpoint, or a damaged one: check the file"
+        assert message(path) == f"{path}: not a MindSpore checkpoint, or damaged: check the file"
     folder = tmp_path / "folder.ckpt"
     folder.mkdir()
     assert message(folder) == f"{folder}: the checkpoint cannot be read (Is a directory): check the path"
@@ -214,7 +214,7 @@ def writers(tmp_path):
             process.communicate()
 
 
-def test_a_checkpoint_is_whole_while_it_is_replaced_and_after_its_writer_is_killed(writers):
+def test_a_checkpoint_is_intact_while_it_is_replaced_and_after_its_writer_is_killed(writers):
     seen = []
     for path, process in writers:
         for _ in range(20):

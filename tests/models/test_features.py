@@ -164,7 +164,7 @@ def test_maps_are_chosen_for_a_pyramid_only():
     with pytest.raises(UserError) as caught:
         create_model("mnasnet_small", out_indices=(1,))
     assert str(caught.value) == "out_indices=(1,) chooses feature maps: set features_only=True"
-    with pytest.raises(UserError, match=r"^features_only=True: Dense does not tell its parts"):
+    with pytest.raises(UserError, match=r"^features_only=True: Dense does not describe its parts"):
         feature_pyramid(nn.Dense(1, 1))
 
 

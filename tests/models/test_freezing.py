@@ -134,5 +134,7 @@ def test_other_mistakes_are_named_with_their_remedy():
         freeze(network(), "backbon")
     with pytest.raises(UserError, match=r"^freeze='all' is unknown: give backbone or a number of stages$"):
         freeze(network(), "all")
-    with pytest.raises(UserError, match=r"^freeze=1: Dense does not tell its parts: give it a method parts"):
+    with pytest.raises(
+        UserError, match=r"^freeze=1: Dense does not describe its parts: give it a method parts"
+    ):
         freeze(nn.Dense(2, 2), 1)

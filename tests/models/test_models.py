@@ -18,7 +18,7 @@ TINY = (
     Stage(expand=2, channels=8, blocks=2, stride=2, kernel=5, se=0.25),
 )
 
-# Name, trainable parameters, with batch normalisation's statistics, million multiplications at 224 px.
+# Name, trainable parameters, with batch normalisation's statistics, million MACs at 224 px.
 COUNTS = [
     ("mnasnet_050", 2_218_512, 2_239_136, "104.46"),
     ("mnasnet_075", 3_170_208, 3_200_016, "215.49"),
@@ -63,7 +63,7 @@ def multiplications(network: nn.Cell, size: int) -> int:
 
 
 @pytest.mark.parametrize(("name", "trainable", "with_statistics", "millions"), COUNTS)
-def test_parameters_and_multiplications_are_as_published(name, trainable, with_statistics, millions):
+def test_parameters_and_macs_are_as_published(name, trainable, with_statistics, millions):
     network = built(name)
     assert sum(p.size for p in network.trainable_params()) == trainable
     if with_statistics is not None:

@@ -1,4 +1,4 @@
-"""What networks cost, against the published numbers and against what a run shows."""
+"""Parameters and MACs of networks, compared with the published numbers and with a run."""
 
 import subprocess
 import sys
@@ -119,7 +119,7 @@ def test_what_cannot_be_counted_is_an_error():
     with pytest.raises(UserError) as caught:
         summarize(nn.Dense(1, 1))
     assert str(caught.value) == (
-        "Dense does not tell its parts: give it a method parts() that returns mindcv.structure.Parts"
+        "Dense does not describe its parts: give it a method parts() that returns mindcv.structure.Parts"
     )
     with pytest.raises(UserError) as caught:
         summarize(Other())
@@ -156,7 +156,7 @@ def test_the_program_takes_size_classes_and_channels():
     assert ran.stdout == f"{expected}\n"
 
 
-def test_a_mistake_is_told_in_one_line():
+def test_a_mistake_is_reported_in_one_line():
     ran = run("mnasnet_smal")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == "error: unknown model 'mnasnet_smal'; did you mean 'mnasnet_small'?\n"

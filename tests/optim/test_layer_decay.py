@@ -182,19 +182,19 @@ class Partial(Net):
         (
             nn.Dense(2, 2),
             0.5,
-            "layer_decay=0.5: Dense does not tell its parts: give it a method parts() that returns "
+            "layer_decay=0.5: Dense does not describe its parts: give it a method parts() that returns "
             "mindcv.structure.Parts, or leave layer_decay out",
         ),
         (
             Net().trainable_params(),
             0.5,
-            "layer_decay=0.5 looks at the layers and a list of parameters has none: "
+            "layer_decay=0.5 needs the layers, which a list of parameters lacks: "
             "pass the model, or give each group its lr",
         ),
         (
             Partial(),
             0.5,
-            "layer_decay=0.5: parameter 'middle.weight' is in none of the model's parts: "
+            "layer_decay=0.5: parameter 'middle.weight' is in no part of the model: "
             "add its cell to one, or leave layer_decay out",
         ),
     ],

@@ -52,7 +52,7 @@ def decays_of(optimizer):
 
 
 @pytest.mark.parametrize(
-    ("name", "spared"),
+    ("name", "excluded"),
     [
         ("disable", set()),
         (
@@ -84,13 +84,13 @@ def decays_of(optimizer):
         ),
     ],
 )
-def test_a_filter_spares_exactly_its_parameters_in_the_networks_order(name, spared):
+def test_a_filter_excludes_exactly_its_parameters_in_the_networks_order(name, excluded):
     net = Net()
     optimizer = create_optimizer(net, "momentum", lr=0.1, weight_decay=0.5, weight_decay_filter=name)
     names = [parameter.name for parameter in net.trainable_params()]
-    assert decays_of(optimizer) == {key: 0.0 if key in spared else 0.5 for key in names}
+    assert decays_of(optimizer) == {key: 0.0 if key in excluded else 0.5 for key in names}
     assert [parameter.name for parameter in optimizer.parameters] == names
-    assert spared <= set(names)
+    assert excluded <= set(names)
 
 
 def test_renamed_parameters_are_still_found_by_their_owner():
@@ -153,10 +153,10 @@ def test_parameters_that_cannot_be_trained_are_refused():
     with pytest.raises(UserError, match="no parameter to train"):
         create_optimizer(net.frozen)
     weight, *_ = make_parameters()
-    with pytest.raises(UserError, match="'weight' comes twice"):
+    with pytest.raises(UserError, match="'weight' is duplicated"):
         create_optimizer([{"params": [weight]}, {"params": [weight]}])
     with pytest.raises(
-        UserError, match="'weight_decai' is no key of a parameter group; did you mean 'weight_decay'"
+        UserError, match="unknown key 'weight_decai' in a parameter group; did you mean 'weight_decay'"
     ):
         create_optimizer([{"params": [weight], "weight_decai": 0.1}])
 

@@ -96,7 +96,7 @@ def test_the_markdown_table_names_everything_and_says_what_is_not_measured(tmp_p
     assert second == f"| `mnasnet_100` | 4.38 | 314.4 | {' | '.join(cells)} |"
 
 
-def test_csv_and_json_read_back_with_their_circumstances(tmp_path):
+def test_csv_and_json_read_back_with_their_environment(tmp_path):
     paths = write_results(tmp_path / "new" / "folder", RESULTS, ENVIRONMENT)
     assert [path.name for path in paths] == ["results.md", "results.csv", "results.json"]
     expected = [result.figures(ENVIRONMENT) for result in RESULTS]

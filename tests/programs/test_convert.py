@@ -171,7 +171,7 @@ def test_a_file_that_does_not_say_what_it_is_must_be_told(tmp_path):
     write_checkpoint(path, {"a": ms.Tensor([1.0])}, {})
     assert message(path, out) == f"{path}: does not name its model: give --model, for example mnasnet_100"
     assert message(path, out, model=MODEL) == (
-        f"{path}: lacks 'classifier.weight' that tells num_classes: give another file, or --num_classes"
+        f"{path}: lacks 'classifier.weight' that determines num_classes: give another file, or --num_classes"
     )
     text = message(path, out, model=MODEL, num_classes=2, in_channels=3)
     assert text.startswith(f"{path}: lacks ")

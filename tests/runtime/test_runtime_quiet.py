@@ -1,4 +1,4 @@
-"""What MindSpore says and users can do nothing about is held back."""
+"""Output of MindSpore that users can do nothing about is suppressed."""
 
 import contextlib
 import logging

@@ -80,7 +80,7 @@ def _tiny(monkeypatch):
 
 @dataclass
 class Run:
-    """What train.py builds."""
+    """The objects that train.py builds."""
 
     config: Config
     data: Pipeline

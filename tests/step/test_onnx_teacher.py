@@ -175,7 +175,7 @@ def test_a_file_that_is_no_such_teacher_is_refused_when_it_is_loaded(export, mod
         (
             (8, 3, 16, 16),
             {"batch_size": 12},
-            "the teacher takes 8 images at a time, of which batch_size=12 is no multiple: "
+            "the teacher takes 8 images at a time, and batch_size=12 is not a multiple: "
             "set batch_size=16 or export it with a free batch size",
         ),
         (

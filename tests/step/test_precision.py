@@ -33,7 +33,7 @@ def small_mnasnet() -> MnasNet:
 
 
 def types_of_outputs(level: str) -> dict[str, set[str]]:
-    """What the kinds of cells return in a forward pass."""
+    """Return the output types of each kind of cell in a forward pass."""
     network = small_mnasnet()
     mixed_precision(network, level)
     seen: dict[str, set[str]] = {}

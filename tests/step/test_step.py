@@ -158,7 +158,7 @@ def test_no_cell_renames_or_adds_parameters():
 
 
 def counts(logits: np.ndarray, labels: np.ndarray) -> tuple[float, int, int]:
-    """What an evaluation counts, image by image."""
+    """Compute the counts of an evaluation image by image."""
     loss, hits = 0.0, {1: 0, 5: 0}
     for row, label in zip(logits.astype(np.float64), labels, strict=True):
         if label < 0:

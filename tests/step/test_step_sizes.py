@@ -1,4 +1,4 @@
-"""Clipping, moving averages and accumulation at sizes that reach all paths of MindSpore's kernels."""
+"""Clipping, EMA and accumulation at sizes that reach all paths of MindSpore's kernels."""
 
 import mindspore as ms
 import numpy as np

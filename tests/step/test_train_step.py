@@ -1,4 +1,4 @@
-"""What a train step composes, against NumPy: accumulation, clipping, EMA and loss scale."""
+"""Train steps compared with NumPy: accumulation, clipping, EMA and loss scale."""
 
 import mindspore as ms
 import numpy as np

@@ -112,7 +112,7 @@ def test_a_file_with_another_md5_is_fetched_again_and_refused(server, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["f.bin"]
 
 
-def test_a_missing_file_and_another_scheme_are_told(server, tmp_path):
+def test_a_missing_file_and_another_scheme_are_reported(server, tmp_path):
     with pytest.raises(ValueError, match="cannot be fetched"):
         DownLoad().download_file(f"{server.url}missing.bin", str(tmp_path / "m.bin"))
     with pytest.raises(ValueError, match="by http or https"):

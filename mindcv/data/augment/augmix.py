@@ -19,12 +19,12 @@ class AugMix:
 
     Args:
         magnitude: Magnitude of the operations.
-        geometry: How they fill and look up pixels.
+        geometry: How they fill and interpolate pixels.
         width: Number of chains.
         depth: Operations in a chain; -1 draws 1 to 3 for each.
         alpha: Parameter of both distributions.
-        blended: Mix one chain after the other, in 8 bits: the same mixture, less exact and with less memory.
-        operations: Operations to draw from, each as likely.
+        blended: Blend one chain after the other in 8 bits: the same mixture, less exact, with less memory.
+        operations: Operations to draw from uniformly.
     """
 
     magnitude: Magnitude
@@ -36,7 +36,7 @@ class AugMix:
     operations: tuple[Operation, ...] = AUGMIX
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """A mixture, drawn from `rng`."""
+        """Return a mixture drawn from `rng`."""
         weights = rng.dirichlet([self.alpha] * self.width) * rng.beta(self.alpha, self.alpha)
         if self.blended:
             mixed = image
@@ -57,7 +57,7 @@ class AugMix:
 
 
 def _step_weights(weights: np.ndarray) -> list[float]:
-    """Weights of successive blends that make a mixture of `weights`, the rest being the first image's."""
-    # What the chains after the i-th take is lost to all before: it has had its share of what then remains.
+    """Return weights of successive blends that result in a mixture with `weights`; the image has the rest."""
+    # The blends after the i-th scale down all weights before them, which is compensated here.
     remaining = 1 - (weights.sum() - np.cumsum(weights))
     return [float(w / r) if r > 0 else 0.0 for w, r in zip(weights, remaining, strict=True)]

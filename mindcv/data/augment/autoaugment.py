@@ -1,6 +1,6 @@
 """AutoAugment's policies for ImageNet: 25 pairs of operations, of which an image gets one.
 
-Each line is a pair; an operation stands with its probability and its magnitude.
+Each line is a pair of operations, each with its probability and its magnitude.
 """
 
 from mindcv.data.augment.magnitudes import Operation
@@ -40,7 +40,7 @@ Color 0.6 4, Contrast 1.0 8
 Equalize 0.8 8, Equalize 0.6 3
 """
 
-# v0 of TensorFlow's EfficientNet for TPU, for which no paper stands.
+# v0 of TensorFlow's EfficientNet for TPU, which is not in a paper.
 V0 = """
 Equalize 0.8 1, ShearY 0.8 4
 Color 0.4 9, Equalize 0.6 3

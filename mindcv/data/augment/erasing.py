@@ -13,7 +13,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 class RandomErasing:
-    """Erases a random rectangle of a uint8 image that is yet to be normalised.
+    """Erases a random rectangle of a uint8 image, before normalisation.
 
     timm and torchvision erase after the normalisation. Their 0 is the mean colour here, and their normal
     noise has the mean and the standard deviation here. It is rounded to integers, and what lies beyond
@@ -25,7 +25,7 @@ class RandomErasing:
         ratio: Smallest and largest height over width; its logarithm is uniform between theirs.
         value: ``"const"`` or 0: the mean colour. Another number: the constant colour that it is in a
             normalised image. ``"pixel"`` or ``"random"``: normal noise for each pixel and channel.
-        max_attempts: How often a rectangle is drawn until one fits; then the image stays.
+        max_attempts: Maximum number of draws until a rectangle fits; otherwise the image does not change.
         mean: Mean of each channel, from 0 to 255; one number for a grey image.
         std: Standard deviation of each channel.
 
@@ -54,11 +54,11 @@ class RandomErasing:
         self.std = np.asarray(std, np.float64)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A new image, erased or not.
+        """Return a copy of an image, with a rectangle erased or not.
 
         Args:
-            image: uint8, ``[H, W, C]``; it stays as it is.
-            rng: Source of everything random.
+            image: uint8, ``[H, W, C]``; it is not changed.
+            rng: Random number generator.
 
         Raises:
             UserError: If there is no mean for each channel.
@@ -78,7 +78,7 @@ class RandomErasing:
         return erased
 
     def _place(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice] | None:
-        """Rows and columns of a rectangle, each place as likely; None if none has fitted."""
+        """Draw the rows and columns of a rectangle, uniformly; return None if no draw fits in the image."""
         low, high = (math.log(bound) for bound in self.ratio)
         for _ in range(self.max_attempts):
             area = rng.uniform(*self.scale) * height * width
@@ -97,7 +97,7 @@ class RandomErasing:
 
 
 def _constant(value: float | str) -> float | None:
-    """The constant in a normalised image, or None for noise."""
+    """Return the constant in a normalised image, or None for noise."""
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     constants = {"const": 0.0, "pixel": None, "random": None}

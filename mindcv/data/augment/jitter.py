@@ -22,7 +22,7 @@ class ColorJitter:
             ``1 + brightness``; or the range itself.
         contrast: The same for the contrast.
         saturation: The same for the saturation.
-        hue: Half the range of the turn of the hue in turns, at most 0.5; or the range itself.
+        hue: Half the range of the rotation of the hue, in turns, at most 0.5; or the range itself.
 
     Raises:
         UserError: If an amount is out of range.
@@ -37,7 +37,7 @@ class ColorJitter:
         self.hue = _turns(hue)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """A changed image of the same mode, RGB or L; a grey one has neither saturation nor hue."""
+        """Return a changed image of the same mode, RGB or L; a grey one has neither saturation nor hue."""
         changes: list[tuple[Callable[[Image.Image, float], Image.Image], tuple[float, float], float]] = [
             (brightness, self.brightness, 1.0),
             (contrast, self.contrast, 1.0),
@@ -52,11 +52,11 @@ class ColorJitter:
 
 
 def turn_hue(image: Image.Image, turns: float) -> Image.Image:
-    """The image with its hue turned: by 1/3, red becomes green, and green becomes blue."""
+    """Rotate the hue: by 1/3, red becomes green, and green becomes blue."""
     if image.mode == "L":
         return image
     hue, saturation, value = image.convert("HSV").split()
-    # Pillow's hue goes around from 0 to 255, both of which are red.
+    # Pillow's hue is cyclic from 0 to 255, both of which are red.
     steps = round(turns * 255)
     hue = hue.point([(level + steps) % 255 for level in range(256)])
     return Image.merge("HSV", (hue, saturation, value)).convert(image.mode)

@@ -1,4 +1,4 @@
-"""Strength of an operation: a magnitude, the noise on it, and the strength it becomes."""
+"""Magnitudes of operations, with noise, and the strengths that they mean for each operation."""
 
 import math
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Magnitude:
     top: float = DENOMINATOR
 
     def draw(self, rng: np.random.Generator) -> float:
-        """One magnitude."""
+        """Draw one magnitude."""
         if math.isinf(self.std):
             drawn = rng.uniform(0, self.mean)
         else:
@@ -59,11 +59,11 @@ class Operation:
         start: Strength at level 0.
         span: Change up to level 1; without it the operation has no strength.
         rounding: Applied to the change; `int` drops the fraction.
-        signed: A fair coin turns the change's sign.
-        drawn: The strength is uniform between `start` and what the level gives.
+        signed: Whether the sign of the change is random.
+        drawn: Whether the strength is uniform between `start` and that of the level.
         lowest: Lower limit of the strength, for levels above 1.
         highest: Upper limit.
-        geometric: Takes `fill` and `resample`.
+        geometric: Whether it takes `fill` and `resample`.
     """
 
     apply: Callable[..., Image.Image]
@@ -77,7 +77,7 @@ class Operation:
     geometric: bool = False
 
     def strength(self, level: float, *, negative: bool = False) -> float:
-        """Strength at a level; `negative` turns the change's sign."""
+        """Return the strength at a level; `negative` reverses the sign of the change."""
         assert self.span is not None
         change = self.rounding(abs(self.span) * level)
         change = -change if (self.span < 0) != negative else change
@@ -86,7 +86,7 @@ class Operation:
     def __call__(
         self, image: Image.Image, level: float, rng: np.random.Generator, geometry: Geometry
     ) -> Image.Image:
-        """Apply the operation at a level, with what is random in it drawn from `rng`."""
+        """Apply the operation at a level, with random choices drawn from `rng`."""
         if self.span is None:
             return self.apply(image)
         strength = self.strength(level, negative=self.signed and rng.random() < 0.5)

@@ -1,8 +1,8 @@
 """Operations on images at a strength that the caller gives.
 
 Images are Pillow's, of mode RGB or L; each function returns a new image or, where nothing changes, its input.
-Geometric operations say where an output pixel is looked up, as Pillow does: a shift of 3 moves the picture
-3 pixels to the left. `fill` colours what lies outside the input.
+Geometric operations map output pixels to input pixels, as Pillow does: a shift of 3 moves the image 3 pixels
+to the left. `fill` is the colour outside the input.
 """
 
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
@@ -42,117 +42,117 @@ MIDDLE = 128  # the first grey of the bright half
 def shear_x(
     image: Image.Image, factor: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """Output ``(x, y)`` shows input ``(x + factor * y, y)``: `factor` is the tangent of the angle."""
+    """Shear along x: output ``(x, y)`` is input ``(x + factor * y, y)``, factor the tangent of the angle."""
     return _affine(image, (1, factor, 0, 0, 1, 0), fill, resample)
 
 
 def shear_y(
     image: Image.Image, factor: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """Output ``(x, y)`` shows input ``(x, y + factor * x)``: `factor` is the tangent of the angle."""
+    """Shear along y: output ``(x, y)`` is input ``(x, y + factor * x)``, factor the tangent of the angle."""
     return _affine(image, (1, 0, 0, factor, 1, 0), fill, resample)
 
 
 def translate_x(
     image: Image.Image, pixels: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """Output ``(x, y)`` shows input ``(x + pixels, y)``."""
+    """Translate along x: output ``(x, y)`` is input ``(x + pixels, y)``."""
     return _affine(image, (1, 0, pixels, 0, 1, 0), fill, resample)
 
 
 def translate_y(
     image: Image.Image, pixels: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """Output ``(x, y)`` shows input ``(x, y + pixels)``."""
+    """Translate along y: output ``(x, y)`` is input ``(x, y + pixels)``."""
     return _affine(image, (1, 0, 0, 0, 1, pixels), fill, resample)
 
 
 def translate_x_relative(
     image: Image.Image, fraction: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """`translate_x` by a fraction of the image's width."""
+    """Translate along x by a fraction of the image's width, see `translate_x`."""
     return translate_x(image, fraction * image.width, fill=fill, resample=resample)
 
 
 def translate_y_relative(
     image: Image.Image, fraction: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """`translate_y` by a fraction of the image's height."""
+    """Translate along y by a fraction of the image's height, see `translate_y`."""
     return translate_y(image, fraction * image.height, fill=fill, resample=resample)
 
 
 def rotate(
     image: Image.Image, degrees: float, *, fill: Fill = BLACK, resample: Image.Resampling = BILINEAR
 ) -> Image.Image:
-    """The picture turned counter-clockwise about its centre; the size stays."""
+    """Rotate the image counter-clockwise about its centre, without changing its size."""
     return image.rotate(degrees, resample, fillcolor=_colour(image, fill))
 
 
 def posterize(image: Image.Image, bits: int) -> Image.Image:
-    """The `bits` highest bits of each value are kept, and the others 0: 8 changes nothing, 0 makes black."""
+    """Keep the `bits` highest bits of each value and clear the others: 8 changes nothing, 0 returns black."""
     # Pillow's own refuses 0 bits, which policies ask for, from its version 13 on.
     mask = 0xFF << (8 - bits) & 0xFF
     return image.point([value & mask for value in range(256)] * len(image.getbands()))
 
 
 def solarize(image: Image.Image, threshold: float) -> Image.Image:
-    """Values of `threshold` and above are inverted: 256 changes nothing, 0 makes the negative."""
+    """Invert the values of `threshold` and above: 256 changes nothing, 0 inverts the image."""
     return ImageOps.solarize(image, threshold)  # pyright: ignore[reportArgumentType]
 
 
 def solarize_add(image: Image.Image, addend: int) -> Image.Image:
-    """Values below 128 are raised by `addend`, up to 255."""
+    """Add `addend` to values below 128, up to 255."""
     table = [min(255, value + addend) if value < MIDDLE else value for value in range(256)]
     return image.point(table * len(image.getbands()))
 
 
 def invert(image: Image.Image) -> Image.Image:
-    """The negative."""
+    """Invert the image."""
     return ImageOps.invert(image)
 
 
 def equalize(image: Image.Image) -> Image.Image:
-    """Each channel's histogram made as even as a table of values can."""
+    """Equalize the histogram of each channel."""
     return ImageOps.equalize(image)
 
 
 def autocontrast(image: Image.Image) -> Image.Image:
-    """Each channel stretched to reach from 0 to 255."""
+    """Stretch each channel to the range 0 to 255."""
     return ImageOps.autocontrast(image)
 
 
 def identity(image: Image.Image) -> Image.Image:
-    """The image as it is."""
+    """Return the image unchanged."""
     return image
 
 
 def color(image: Image.Image, factor: float) -> Image.Image:
-    """Distance from the grey image times `factor`: 0 makes grey, 1 changes nothing."""
+    """Multiply the distance from the grey image by `factor`: 0 returns grey, 1 changes nothing."""
     return ImageEnhance.Color(image).enhance(factor)
 
 
 def contrast(image: Image.Image, factor: float) -> Image.Image:
-    """Distance from the mean grey times `factor`: 0 makes a grey plane, 1 changes nothing."""
+    """Multiply the distance from the mean grey by `factor`: 0 returns a uniform grey, 1 changes nothing."""
     return ImageEnhance.Contrast(image).enhance(factor)
 
 
 def brightness(image: Image.Image, factor: float) -> Image.Image:
-    """Values times `factor`: 0 makes black, 1 changes nothing."""
+    """Multiply the values by `factor`: 0 returns black, 1 changes nothing."""
     return ImageEnhance.Brightness(image).enhance(factor)
 
 
 def sharpness(image: Image.Image, factor: float) -> Image.Image:
-    """Distance from the smoothed image times `factor`: 0 smooths, 1 changes nothing, 2 sharpens."""
+    """Multiply the distance from the smoothed image by `factor`: 0 smooths, 1 changes nothing, 2 sharpens."""
     return ImageEnhance.Sharpness(image).enhance(factor)
 
 
 def desaturate(image: Image.Image, amount: float) -> Image.Image:
-    """Colour taken away: 0 changes nothing, 1 makes grey."""
+    """Remove colour: 0 changes nothing, 1 returns grey."""
     return color(image, 1 - amount)
 
 
 def gaussian_blur(image: Image.Image, radius: float) -> Image.Image:
-    """Blurred by a Gaussian whose standard deviation is `radius` pixels."""
+    """Blur with a Gaussian whose standard deviation is `radius` pixels."""
     return image.filter(ImageFilter.GaussianBlur(radius))
 
 
@@ -165,7 +165,7 @@ def _affine(
 
 
 def _colour(image: Image.Image, fill: Fill) -> int | Fill:
-    """`fill` in the image's mode: its luma (ITU-R 601) for a grey one."""
+    """Return `fill` in the image's mode: its luma (ITU-R 601) for a grey image."""
     if image.mode != "L":
         return fill
     red, green, blue = fill

@@ -55,23 +55,23 @@ MINDCV_STD = dict.fromkeys(ALIASES, 0.5)  # what MindCV's names mean without mst
 
 
 class Policy(Protocol):
-    """An augmentation: a function of the image and a random generator, and of nothing else."""
+    """An augmentation: a function of the image and a random generator only."""
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """An augmented image of the same size and mode; `image` stays as it is."""
+        """Return an augmented image of the same size and mode; `image` does not change."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandAugment:
-    """Several operations in a row, all at one magnitude (arXiv 1909.13719).
+    """A sequence of random operations, all at one magnitude (arXiv 1909.13719).
 
     Args:
         choice: Operations to draw from.
         magnitude: Their magnitude; its noise is drawn for each.
-        geometry: How they fill and look up pixels.
+        geometry: How they fill and interpolate pixels.
         count: Operations drawn for an image.
-        probability: With which each of those is applied.
+        probability: Probability that each of them is applied.
     """
 
     choice: Choice
@@ -81,9 +81,9 @@ class RandAugment:
     probability: float = 0.5
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Apply what `rng` draws."""
+        """Apply operations drawn from `rng`."""
         operations, weights = self.choice.operations, self.choice.weights
-        # As in timm, what is drawn by weight is not put back.
+        # As in timm, weighted operations are drawn without replacement.
         for index in rng.choice(len(operations), self.count, replace=weights is None, p=weights):
             if rng.random() < self.probability:
                 level = self.magnitude.draw(rng) / DENOMINATOR
@@ -96,9 +96,9 @@ class AutoAugment:
     """One of several fixed sequences of operations (arXiv 1805.09501).
 
     Args:
-        sequences: Each as likely as another; of an operation, its probability and its magnitude.
+        sequences: Sequences to draw from uniformly; each step is an operation, its probability and magnitude.
         std: Standard deviation of noise on the magnitudes; infinite: uniform below them.
-        geometry: How the operations fill and look up pixels.
+        geometry: How the operations fill and interpolate pixels.
     """
 
     sequences: tuple[tuple[Step, ...], ...]
@@ -106,7 +106,7 @@ class AutoAugment:
     std: float = 0.0
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Apply what `rng` draws."""
+        """Apply a sequence drawn from `rng`."""
         for operation, probability, magnitude in self.sequences[rng.integers(len(self.sequences))]:
             if rng.random() < probability:
                 level = Magnitude(mean=magnitude, std=self.std).draw(rng) / DENOMINATOR
@@ -119,8 +119,8 @@ class TrivialAugment:
     """One operation at a random strength (arXiv 2103.10158).
 
     Args:
-        operations: Operations to draw from, each as likely.
-        geometry: How they fill and look up pixels.
+        operations: Operations to draw from uniformly.
+        geometry: How they fill and interpolate pixels.
         bins: Strengths to draw from: the weakest of 31.
     """
 
@@ -129,14 +129,14 @@ class TrivialAugment:
     bins: int = WIDE_BINS
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Apply what `rng` draws."""
+        """Apply an operation drawn from `rng`."""
         operation = self.operations[rng.integers(len(self.operations))]
         level = float(rng.integers(self.bins)) / (WIDE_BINS - 1)
         return operation(image, level, rng, self.geometry)
 
 
 def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -> Policy:
-    """Return the policy of a name in timm's syntax: a head, then options after dashes in any order.
+    """Return the policy with a name in timm's syntax: a head, then options after dashes in any order.
 
     ``rand`` or ``randaug``: RandAugment. m: magnitude, 0 to 10 (10). n: operations for an image (2).
     p: probability of each (0.5). mstd: standard deviation of normal noise on the magnitude (0; 0.5 with
@@ -155,7 +155,7 @@ def create_policy(name: str, *, fill: Fill = (124, 116, 104), size: int = 224) -
 
     Args:
         name: Such as ``rand-m9-mstd0.5-inc1``.
-        fill: Colour of what geometric operations bring in from outside the image.
+        fill: Colour of the area outside the image in geometric operations.
         size: Side of the images in pixels; TrivialAugment shifts by up to 32 pixels, and no more than this.
 
     Returns:
@@ -217,7 +217,7 @@ def _choice(name: str, values: dict[str, str]) -> Choice:
         if other:
             raise mistake(
                 name,
-                f"t{values['t']} brings operations and weights of its own: leave {other}{values[other]} out",
+                f"t{values['t']} has its own operations and weights: leave {other}{values[other]} out",
             )
         return SETS[values["t"]]
     operations = INCREASING if values.get("inc") == "1" else PLAIN

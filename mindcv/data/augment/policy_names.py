@@ -20,7 +20,7 @@ class Number:
         low: Smallest value.
         high: Largest value.
         whole: Integers only.
-        also: Another value that has a meaning of its own.
+        also: A further value with a special meaning.
     """
 
     low: float
@@ -36,11 +36,11 @@ class Number:
         return f"{other}{kind} from {self.low:g} to {self.high:g}"
 
     def owns(self, text: str) -> bool:
-        """Whether what follows the option's name can be meant for it."""
+        """Return whether the text after the option's name can belong to it."""
         return text == self.also or not text[:1].isalpha()
 
     def allows(self, text: str) -> bool:
-        """Whether a text is one of the values."""
+        """Return whether a text is one of the values."""
         if text == self.also:
             return True
         pattern = r"\d+" if self.whole else r"\d+(\.\d*)?|\.\d+"
@@ -59,11 +59,11 @@ class Word:
         return " or ".join(self.words)
 
     def owns(self, text: str) -> bool:
-        """Whether what follows the option's name can be meant for it."""
+        """Return whether the text after the option's name can belong to it."""
         return text in self.words or not text[:1].isalpha()
 
     def allows(self, text: str) -> bool:
-        """Whether a text is one of the values."""
+        """Return whether a text is one of the values."""
         return text in self.words
 
 
@@ -71,7 +71,7 @@ Option = Number | Word
 
 
 def split_name(name: str, heads: Iterable[str]) -> tuple[str, list[str]]:
-    """The head of a policy's name, and the options after it.
+    """Return the head of a policy's name, and the options after it.
 
     Args:
         name: Such as ``rand-m9-mstd0.5``.
@@ -89,7 +89,7 @@ def split_name(name: str, heads: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def read_options(name: str, head: str, tokens: list[str], options: Mapping[str, Option]) -> dict[str, str]:
-    """Options by their names, with their values as they are written.
+    """Return options by name, with their values as written.
 
     Args:
         name: The name, for messages.

@@ -1,4 +1,4 @@
-"""Operations of the published policies, with the strengths that their magnitudes stand for.
+"""Operations of the published policies, with the strengths that their magnitudes mean.
 
 A level is a magnitude divided by the largest: RandAugment's and AutoAugment's go from 0 to 10,
 TrivialAugment's bins from 0 to 30. The ranges are timm's (``timm/data/auto_augment.py``) and, for
@@ -33,7 +33,7 @@ WIDE_BINS = 31
 def _moved(
     apply: Callable[..., Image.Image], span: float, rounding: Callable[[float], float] = float
 ) -> Operation:
-    """A geometric operation, to either side."""
+    """Return a geometric operation that goes in either direction."""
     return Operation(apply=apply, span=span, rounding=rounding, signed=True, geometric=True)
 
 
@@ -126,7 +126,7 @@ class Choice:
 
 
 def weighted(operations: dict[str, Operation], weights: dict[str, float]) -> Choice:
-    """The operations that have a weight, and their weights as probabilities."""
+    """Return the operations that have a weight, and their weights as probabilities."""
     names = [name for name, weight in weights.items() if weight > 0]
     total = sum(weights[name] for name in names)
     return Choice(tuple(operations[name] for name in names), tuple(weights[name] / total for name in names))
@@ -138,8 +138,8 @@ SETS = {
     "weights": weighted(_SOFT, _WEIGHTS),
 }
 
-# timm's set and shifts: the paper leaves the four enhancements out, as they resemble the corruptions of its
-# test.
+# timm's set and shifts. The paper leaves out the four enhancements, which resemble the corruptions that it
+# evaluates on.
 AUGMIX = tuple(
     replace(operation, span=0.3) if name.startswith("Translate") else operation
     for name, operation in INCREASING.items()
@@ -148,7 +148,7 @@ AUGMIX = tuple(
 
 
 def wide_operations(size: int) -> tuple[Operation, ...]:
-    """TrivialAugment's wide space (arXiv 2103.10158, table 2), over 31 bins.
+    """Return TrivialAugment's wide space (arXiv 2103.10158, table 2), over 31 bins.
 
     Args:
         size: Side of the images in pixels: no shift is longer, and none longer than 32 pixels.

@@ -38,7 +38,7 @@ class RandomResizedCrop:
         return image.crop(self._box(image.width, image.height, rng)).resize((width, height), self.resample)
 
     def _box(self, width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom; the largest centre crop within the ratios if no draw fits."""
+        """Draw left, top, right and bottom, or take the largest centre crop if no draw fits."""
         low, high = (math.log(bound) for bound in self.ratio)
         for _ in range(ATTEMPTS):
             area = rng.uniform(*self.scale) * width * height

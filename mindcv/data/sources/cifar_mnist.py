@@ -29,7 +29,7 @@ FASHION = (
 
 
 def read_cifar10(root: str | Path, split: str) -> ArraySource:
-    """CIFAR-10's binary version: 50,000 training and 10,000 test images, 32 x 32, RGB.
+    """Read CIFAR-10's binary version: 50,000 training and 10,000 test images, 32 x 32, RGB.
 
     Args:
         root: Folder with ``data_batch_1.bin`` to ``data_batch_5.bin`` and ``test_batch.bin``, or the folder
@@ -44,7 +44,7 @@ def read_cifar10(root: str | Path, split: str) -> ArraySource:
 
 
 def read_cifar100(root: str | Path, split: str) -> ArraySource:
-    """CIFAR-100's binary version: 50,000 training and 10,000 test images, 32 x 32, RGB; the 100 fine labels.
+    """Read CIFAR-100's binary version: 50,000 training and 10,000 test images, 32 x 32, RGB, 100 fine labels.
 
     Args:
         root: Folder with ``train.bin`` and ``test.bin``, or the folder above it.
@@ -58,7 +58,7 @@ def read_cifar100(root: str | Path, split: str) -> ArraySource:
 
 
 def read_mnist(root: str | Path, split: str) -> ArraySource:
-    """MNIST: 60,000 training and 10,000 test digits, 28 x 28, grey.
+    """Read MNIST: 60,000 training and 10,000 test digits, 28 x 28, grey.
 
     Args:
         root: Folder with the files ``{train,t10k}-{images-idx3,labels-idx1}-ubyte``, with or without .gz.
@@ -71,7 +71,7 @@ def read_mnist(root: str | Path, split: str) -> ArraySource:
 
 
 def read_fashion_mnist(root: str | Path, split: str) -> ArraySource:
-    """Fashion-MNIST, in the format of MNIST: see `read_mnist`."""
+    """Read Fashion-MNIST, which has the format of MNIST: see `read_mnist`."""
     return _read_idx(Path(root), split, FASHION)
 
 
@@ -107,7 +107,7 @@ def _read_cifar(root: Path, names: Sequence[str], archive: str, meta: str, *, cl
 
 
 def _class_names(path: Path, count: int) -> list[str]:
-    """Names from a dataset's own list; without it, numbers."""
+    """Return the names in a dataset's own list, or numbers if it has none."""
     names = path.read_text(encoding="utf-8").split() if path.is_file() else []
     return names if len(names) == count else [str(label) for label in range(count)]
 
@@ -124,7 +124,7 @@ def _read_idx(root: Path, split: str, classes: Sequence[str]) -> ArraySource:
 
 
 def _read_idx_file(path: Path, magic: int) -> NDArray[np.uint8]:
-    """An array in the IDX format: a magic number, the size of each dimension (big-endian), then the bytes."""
+    """Read an array in the IDX format: a magic number, the size of each dimension (big-endian), the bytes."""
     packed = path.with_name(path.name + ".gz")
     if not path.is_file() and not packed.is_file():
         raise UserError(

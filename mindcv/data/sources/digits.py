@@ -18,8 +18,9 @@ EVERY = 5  # one digit in five validates: 360 of 1,797
 def write_digits(root: str | Path) -> None:
     """Write the digits as grey 8 x 8 PNG files below ``root/{train,val}/{0..9}``, unless they are there.
 
-    1,437 train and 360 validate, always the same ones, each class split alike. A split appears at once or not
-    at all: a killed process leaves no half of it, and several may call this together.
+    1,437 are for training and 360 for validation, always the same ones, stratified by class. A split is
+    complete or does not exist, even if a process is killed, and several processes may call this at the same
+    time.
 
     Args:
         root: Folder of the dataset, made if need be.
@@ -46,7 +47,7 @@ def write_digits(root: str | Path) -> None:
 
 
 def _load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels 0 to 255 of shape ``[N, 8, 8]``, and labels."""
+    """Return pixels from 0 to 255 of shape ``[N, 8, 8]``, and labels."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -63,7 +64,7 @@ def _write_split(folder: Path, images: np.ndarray, labels: np.ndarray, members: 
 
 
 def _publish(unfinished: Path, folder: Path) -> None:
-    """Give a finished folder its name, unless another process was first."""
+    """Rename a finished folder to its final name, unless another process was first."""
     try:
         unfinished.rename(folder)
     except OSError:

@@ -37,7 +37,7 @@ LAST_READ = 4096  # more than wait between the readers and the decoders
 
 
 def class_index(root: str | Path, *splits: str) -> list[str]:
-    """Class names in the order of their labels, shared by all splits.
+    """Return the class names in the order of their labels, shared by all splits.
 
     The order is that of the first split's folders, sorted, and all splits must have the same ones: a class
     missing from one of two folders would shift every label after it. A file ``classes.txt`` in `root`, one
@@ -117,7 +117,7 @@ class FolderSource(StreamSource):
         self._failure = ""
 
     def path(self, index: int | np.int64) -> str:
-        """File of a sample."""
+        """Return the file of a sample."""
         return f"{self.origin}/{self._name(index)}"
 
     def _name(self, index: int | np.int64) -> str:
@@ -139,7 +139,7 @@ class FolderSource(StreamSource):
         return _advice(faults) if faults else ""
 
     def read(self, indices: NDArray[np.int64], on_bad_image: BadImage = "fail") -> Iterator[Sample]:
-        """Files of the given samples in their order, read ahead by several threads."""
+        """Yield the files of the given samples in their order, read ahead by several threads."""
         chunks = (
             range(start, min(start + FILES_A_READ, len(indices)))
             for start in range(0, len(indices), FILES_A_READ)
@@ -161,7 +161,7 @@ class FolderSource(StreamSource):
                 yield from samples
 
     def _read_place(self, indices: NDArray[np.int64], place: int, on_bad_image: BadImage) -> Sample:
-        """The sample of a place in the order: another one, which follows from the order, if it is bad."""
+        """Return the sample at a place in the order; a bad one is replaced by another one from the order."""
         index = int(indices[place])
         data, fault = read_file(self.path(index))
         if not fault:
@@ -199,7 +199,7 @@ class FolderSource(StreamSource):
 
 
 def _advice(faults: dict[str, str]) -> str:
-    """One line on bad files: what is wrong with each, empty if only the decoder noticed, and the remedy."""
+    """Describe damaged files in one line: the fault of each, if known, and the remedy."""
     (path, fault), *more = faults.items()
     # What only the decoder notices fails in any case.
     option = ", or set on_bad_image to skip" if all(faults.values()) else ""
@@ -211,7 +211,7 @@ def _advice(faults: dict[str, str]) -> str:
 
 
 def read_file(path: str) -> tuple[NDArray[np.uint8], str]:
-    """Content of a file, and what is wrong with it, in words that follow its name."""
+    """Return a file's content and what is wrong with it, in words that follow its name."""
     try:
         data = np.fromfile(path, np.uint8)
     except FileNotFoundError:
@@ -244,7 +244,7 @@ def _class_folders(split: Path) -> list[str]:
 
 
 def _image_files(folder: Path) -> tuple[list[bytes], int]:
-    """Names of the images in a class folder, sorted, and how many other files it holds."""
+    """Return the names of the images in a class folder, sorted, and the number of other files."""
     if not folder.is_dir():
         return [], 0
     with os.scandir(os.fsencode(folder)) as entries:

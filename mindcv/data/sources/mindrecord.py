@@ -1,4 +1,4 @@
-"""MindRecord: images and labels packed in few large files, which MindSpore reads itself."""
+"""MindRecord: images and labels in a few large files, which MindSpore reads itself."""
 
 import re
 from functools import cached_property
@@ -77,7 +77,7 @@ class MindRecordSource(Source):
         num_parallel_workers: int = 1,
         on_bad_image: BadImage = "fail",
     ) -> Any:
-        """Samples as a MindSpore dataset, see `Source.dataset`."""
+        """Return samples as a MindSpore dataset, see `Source.dataset`."""
         sampler = ds.SubsetSampler(indices.tolist())
         if later is not None:
             # MindSpore draws the order itself here, and a new one at each pass.

@@ -20,7 +20,7 @@ BadImage = Literal["fail", "skip", "replace", "blank"]
 
 
 class Source(ABC):
-    """A set of labelled images that is known up front.
+    """A set of labelled images, with labels known in advance.
 
     Attributes:
         origin: Where it comes from, for messages.
@@ -44,12 +44,12 @@ class Source(ABC):
         num_parallel_workers: int = 1,
         on_bad_image: BadImage = "fail",
     ) -> Any:
-        """Samples as a MindSpore dataset.
+        """Return samples as a MindSpore dataset.
 
         Args:
             indices: Samples to yield.
-            later: Gives the samples of the second pass and further ones by their number, from 1; as many as
-                `indices`. Without it every pass is the same.
+            later: Returns the samples of a further pass by its number, from 1; as many as `indices`. By
+                default all passes are the same.
             num_parallel_workers: Threads that read, where MindSpore reads the files itself.
             on_bad_image: What to do if an image cannot be read, where samples are files. Pixels in
                 memory are never bad, and where MindSpore reads the files itself a bad image always fails.
@@ -84,7 +84,7 @@ class StreamSource(Source):
 
     @abstractmethod
     def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
-        """Samples of the given indices, in their order."""
+        """Yield the samples with the given indices, in their order."""
 
     def dataset(
         self,
@@ -94,7 +94,7 @@ class StreamSource(Source):
         num_parallel_workers: int = 1,
         on_bad_image: BadImage = "fail",
     ) -> Any:
-        """Samples as a MindSpore dataset, see `Source.dataset`; one thread feeds it."""
+        """Return samples as a MindSpore dataset, see `Source.dataset`; one thread produces them."""
 
         def samples(number: int) -> Iterator[Sample]:
             return self.read(later(number) if later and number else indices, on_bad_image)
@@ -103,11 +103,11 @@ class StreamSource(Source):
 
 
 def stream(columns: Sequence[str], rows: Callable[[int], Iterable[tuple[Any, ...]]], length: int) -> Any:
-    """A MindSpore dataset of rows that Python makes, in one thread.
+    """Return a MindSpore dataset of rows that Python produces, in one thread.
 
     Args:
         columns: Names of the columns.
-        rows: Gives the rows of a pass by its number, from 0.
+        rows: Returns the rows of a pass by its number, from 0.
         length: Rows of each pass.
     """
     # More than one generator worker polls with a sleep of 0.1 s: one is faster.
@@ -154,6 +154,6 @@ class ArraySource(StreamSource):
         self._images = images
 
     def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
-        """Images of the given indices, in their order."""
+        """Yield the images with the given indices, in their order."""
         for index in indices:
             yield self._images[index], self.labels[index]

@@ -19,7 +19,7 @@ class SaveSchedule:
     Args:
         every_updates: Updates between two checkpoints; 0 for none.
         every_seconds: Time between two checkpoints; 0 for none.
-        look_every: Updates between two looks at the clock. Where there are several ranks, a look makes them
+        look_every: Updates between two checks of the clock. Where there are several ranks, a check makes them
             wait for each other.
     """
 
@@ -59,7 +59,7 @@ class Checkpointing(RunCallback):
         self.saved_at = perf_counter()
 
     def on_train_step_end(self, run_context: Any) -> None:
-        """Ask for a save where one is due."""
+        """Request a save if one is due."""
         run, schedule = run_state(run_context), self.schedule
         update = 0 if run.sinks else run.finished_update
         if not update or update % schedule.look_every:

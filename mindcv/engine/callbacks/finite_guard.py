@@ -19,7 +19,7 @@ __all__ = ["FiniteGuard", "Rollback"]
 # the error that it was given.
 Rollback = Callable[[NotFiniteError], tuple[RunPosition, TrainingData]]
 
-# A dynamic loss scale that starts at its largest is at its smallest after 24; then something else is wrong.
+# From its maximum, a dynamic loss scale reaches its minimum after 24 overflows; then another cause is likely.
 OVERFLOWS_IN_A_ROW = 30
 
 
@@ -83,7 +83,7 @@ class FiniteGuard(RunCallback):
 
 
 def _broken_loss(run: RunState) -> tuple[int, str]:
-    """The batch of the epoch, from 1, whose loss ends the run, and what is wrong with it."""
+    """Return the batch of the epoch, from 1, whose loss ends the run, and the reason."""
     scale, values = run.step.loss_scale, run.losses.values
     if scale.skips:
         skipped = int(scale.in_a_row.asnumpy())
@@ -98,9 +98,9 @@ def _broken_loss(run: RunState) -> tuple[int, str]:
 
 
 def _broken_parameter(step: nn.Cell) -> str:
-    """Name of a parameter that is not finite; empty if all are.
+    """Return the name of a parameter that is not finite; empty if all are.
 
-    The loss may not show it: on a CPU, MindSpore's ReLU makes 0 of NaN.
+    The loss may stay finite: on a CPU, MindSpore's ReLU turns NaN into 0.
     """
     names = (p.name for p in step.get_parameters() if not np.isfinite(p.asnumpy()).all())
     return next(names, "")

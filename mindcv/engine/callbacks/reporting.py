@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a progress bar, a table, a curve, and a line per epoch."""
+"""The output of a run while it trains: a progress bar, a table, a curve, and a line per epoch."""
 
 from pathlib import Path
 from typing import Any

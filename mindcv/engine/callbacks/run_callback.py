@@ -1,4 +1,4 @@
-"""The interface of callbacks: MindSpore's own, and a few moments of a run that MindSpore does not know."""
+"""The interface of callbacks: MindSpore's own, and further events of a run."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ __all__ = ["RunCallback", "run_state"]
 
 
 class RunCallback(ms.Callback):
-    """A callback of MindSpore's that also sees readings of the losses, results, saves and restarts.
+    """A MindSpore callback with further events: losses read, epoch finished, state saved, run restarted.
 
     MindSpore's methods (``on_train_begin``, ``on_train_epoch_begin``, ``on_train_step_end``, ...) receive its
     ``run_context``, from which `run_state` returns the `RunState`. The methods below receive that directly.
-    They are called on every rank; one that writes files looks at ``run.is_main``. Override what is needed.
+    They are called on every rank; one that writes files checks ``run.is_main``. Override those you need.
     """
 
     def on_restart(self, run: RunState) -> None:
@@ -33,7 +33,7 @@ class RunCallback(ms.Callback):
         """Restore an earlier state after an error, set ``run.start`` to its position, and return True.
 
         Returns:
-            False where it does not help against the error, which then ends the run.
+            False if it cannot recover from the error, which then ends the run.
         """
         del run, error
         return False

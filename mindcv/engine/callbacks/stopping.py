@@ -10,14 +10,14 @@ __all__ = ["StopSignal", "Stopping"]
 
 
 class StopSignal(Protocol):
-    """Knows whether somebody has asked this process to stop."""
+    """Detects requests to stop this process."""
 
     def __call__(self) -> bool:
-        """Listen, and return whether there is a request."""
+        """Listen for signals, and return whether there is a request."""
         ...
 
     def stop_listening(self) -> None:
-        """Let signals do what they did before."""
+        """Restore the previous signal handlers."""
         ...
 
 
@@ -25,10 +25,10 @@ class Stopping(RunCallback):
     """Stops a run on request: after an update, before or within a validation, or after an epoch.
 
     Args:
-        signal: Knows whether this process was asked to stop.
+        signal: Returns whether this process was asked to stop.
         any_rank: Returns whether a flag is raised on any rank, so that all ranks stop at the same step.
-        look_every: Updates between two looks. Where there are several ranks, a look makes them wait for each
-            other.
+        look_every: Updates between two checks. Where there are several ranks, a check makes them wait for
+            each other.
     """
 
     def __init__(
@@ -47,17 +47,17 @@ class Stopping(RunCallback):
         return self.any_rank(self.signal())
 
     def on_train_step_begin(self, run_context: Any) -> None:
-        """Listen again: MindSpore has installed signal handlers of its own."""
+        """Install the signal handlers again, as MindSpore has replaced them."""
         self.signal()
 
     def on_train_step_end(self, run_context: Any) -> None:
-        """Stop after an update, if asked to."""
+        """Stop after an update, if requested."""
         run = run_state(run_context)
         update = 0 if run.sinks else run.finished_update
         if update and update % self.look_every == 0 and self.requested():
             run.request_stop()
 
     def on_epoch_result(self, run: RunState) -> None:
-        """Stop after an epoch, if asked to."""
+        """Stop after an epoch, if requested."""
         if not run.is_last_epoch and self.requested():
             run.request_stop()

@@ -23,11 +23,11 @@ class StatisticsExchange(RunCallback):
         self.exchange = exchange
 
     def on_train_epoch_end(self, run_context: Any) -> None:
-        """Exchange them before the validation, and where there is none, too."""
+        """Exchange them before the validation, also in epochs without one."""
         self.exchange()
 
     def on_save(self, run: RunState) -> None:
-        """Exchange them, as one rank's are saved."""
+        """Exchange them before one rank's are saved."""
         if not run.epoch_done:
             self.exchange()
 
@@ -57,7 +57,7 @@ class Validation(RunCallback):
         self.stop_requested = stop_requested
 
     def on_train_epoch_end(self, run_context: Any) -> None:
-        """Validate, if it is due."""
+        """Validate if it is due."""
         run = run_state(run_context)
         if not run.is_last_epoch and run.epoch % self.interval:
             return

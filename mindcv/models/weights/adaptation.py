@@ -11,11 +11,11 @@ __all__ = ["adapt_stem", "fold_eps"]
 
 
 def fold_eps(tensors: Mapping[str, np.ndarray], old: float, new: float) -> dict[str, np.ndarray]:
-    """Return the tensors that give with epsilon `new` in evaluation what they gave with `old`.
+    """Return tensors that, with epsilon `new`, give the same results in evaluation as before with `old`.
 
     A normalisation divides by ``sqrt(variance + eps)``, so that its factor gamma becomes
-    ``gamma * sqrt((variance + new) / (variance + old))``. This is computed in float64. Training is not the
-    same: it divides by the variance of a batch.
+    ``gamma * sqrt((variance + new) / (variance + old))``. This is computed in float64. Training
+    differs, because it divides by the variance of a batch.
 
     Args:
         tensors: Arrays by MindSpore's names, in which ``gamma`` and ``moving_variance`` belong together.
@@ -23,7 +23,7 @@ def fold_eps(tensors: Mapping[str, np.ndarray], old: float, new: float) -> dict[
         new: Epsilon of the network that will use them.
 
     Raises:
-        UserError: A variance is below zero.
+        UserError: If a variance is below zero.
     """
     folded = dict(tensors)
     for name, variance in tensors.items():
@@ -41,9 +41,9 @@ def fold_eps(tensors: Mapping[str, np.ndarray], old: float, new: float) -> dict[
 def adapt_stem(kernels: np.ndarray, channels: int) -> np.ndarray:
     """Adapt the first convolution's kernels for colour images to another number of channels.
 
-    For one channel the kernels are summed over the channels: a grey image gives what it gave as three equal
-    channels. For other numbers they are repeated in turn and scaled by ``3 / channels``, which preserves the
-    size of the sum. The rule is timm's (``adapt_input_conv``).
+    For one channel the kernels are summed over the channels: a grey image gives the same result as three
+    equal channels. For other numbers they are repeated in turn and scaled by ``3 / channels``, which
+    preserves the size of the sum. The rule is timm's (``adapt_input_conv``).
 
     Args:
         kernels: Shape (out, 3, height, width).

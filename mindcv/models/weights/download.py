@@ -28,13 +28,13 @@ __all__ = ["TIMEOUT", "WAITS", "DownloadError", "download"]
 logger = logging.getLogger(__name__)
 
 WAITS = (1.0, 2.0, 4.0)  # seconds before each retry
-TIMEOUT = 30.0  # seconds that a server may be silent
+TIMEOUT = 30.0  # seconds without an answer
 CHUNK = 1 << 16
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # statuses that a retry may change
 
 
 class DownloadError(Exception):
-    """A download failed; an immediate retry would not help."""
+    """A download failed, and an immediate retry would not help."""
 
 
 class _Cut(Exception):  # noqa: N818, it is not a failure yet
@@ -119,7 +119,7 @@ def _request(url: str, part: Path, timeout: float) -> http.client.HTTPResponse:
             raise _Cut(f"HTTP {error.code} {error.reason}") from None
         raise DownloadError(f"HTTP {error.code} {error.reason}") from None
     except (ValueError, http.client.InvalidURL):
-        raise DownloadError("this is no valid address") from None
+        raise DownloadError("the address is invalid") from None
     except URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise DownloadError(
@@ -131,7 +131,7 @@ def _request(url: str, part: Path, timeout: float) -> http.client.HTTPResponse:
 
 
 def _continues(response: http.client.HTTPResponse, start: int) -> bool:
-    """Whether a response is the part of a file from `start` on."""
+    """Return whether a response is the part of a file from `start` on."""
     return start > 0 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
 
 

@@ -1,4 +1,4 @@
-"""Names of a network's parameters in MindCV, timm and torchvision, as its family tells them.
+"""Names of a network's parameters in MindCV, timm and torchvision, as listed by its family.
 
 Ours are MindCV's. A family of networks lists in its attribute ``weight_layouts`` the libraries whose weights
 fit it, and its layers' names there.
@@ -35,7 +35,7 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 # PyTorch counts the batches that a normalisation has seen, which no network here uses.
 COUNTER = "num_batches_tracked"
 
-# And an EMA model counts its updates.
+# An EMA model also counts its updates.
 AVERAGES_COUNTER = "n_averaged"
 
 _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
@@ -52,9 +52,9 @@ class WeightLayout:
         classifier: Its name of the last dense layer.
         layers: Given a network, the library's name of each layer that has parameters, by our name; raises a
             `UserError` where the library has no such network. None where the names are ours.
-        bn_eps: What the library's networks add to the variances.
-        padding: How the library's networks pad.
-        paddings: How they can be told to pad.
+        bn_eps: Epsilon of batch normalization in the library's networks.
+        padding: Padding of the library's networks.
+        paddings: Paddings that they support.
         kernels: The library's names of convolutions with kernels of 1x1 that are dense layers here.
         version: The version that a PyTorch file of the library states.
     """
@@ -70,7 +70,7 @@ class WeightLayout:
     version: int = 1
 
     def options(self) -> dict[str, Any]:
-        """Return the options with which a network computes what the library's does."""
+        """Return the options with which a network computes the same as the library's."""
         return {"bn_eps": self.bn_eps, "padding": self.padding}
 
 
@@ -90,12 +90,12 @@ def find_layout(layouts: Sequence[WeightLayout], library: Layout) -> WeightLayou
 
 
 def is_foreign(names: Collection[str]) -> bool:
-    """Whether names are PyTorch's: MindSpore has no running_mean."""
+    """Return whether names are PyTorch's: MindSpore has no running_mean."""
     return any(name.endswith((".running_mean", ".running_var")) for name in names)
 
 
 def detect_layout(names: Collection[str], layouts: Sequence[WeightLayout]) -> Layout:
-    """Return whose names these are, recognized by stem and normalisation; MindCV's where no others fit.
+    """Return the library of names, recognized by stem and normalisation; MindCV if no other fits.
 
     Args:
         names: Names of tensors in a file.
@@ -129,7 +129,7 @@ def layout_names(network: nn.Cell, library: Layout) -> dict[str, str]:
         Names in the library by our own, in the network's order.
 
     Raises:
-        UserError: The library has no such network.
+        UserError: If the library has no such network.
     """
     own = list(network.parameters_dict())
     layout = find_layout(layouts_of(network), library)

@@ -40,7 +40,7 @@ def fetch_weights(url: str, *, waits: Sequence[float] = WAITS, timeout: float = 
         Its path in `cache_folder`.
 
     Raises:
-        UserError: It cannot be downloaded, has another SHA-256, or the folder cannot be written.
+        UserError: If it cannot be downloaded, has another SHA-256, or the folder cannot be written.
     """
     name, digest = _name_and_digest(url)
     source, path = source_of(url), cache_folder() / name
@@ -126,7 +126,7 @@ def _fetch(source: str, path: Path, digest: str, waits: Sequence[float], timeout
 
 
 def _is_intact(path: Path, digest: str) -> bool:
-    """Whether a file exists and has the SHA-256 that its name says."""
+    """Return whether a file exists and has the SHA-256 in its name."""
     try:
         return path.exists() and _sha256(path).startswith(digest)
     except OSError as error:

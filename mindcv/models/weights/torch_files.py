@@ -1,4 +1,4 @@
-"""PyTorch's files of weights, which are pickles: read by its weights-only loader, or not at all.
+"""PyTorch weight files, which are pickles: read by PyTorch's weights-only loader, or refused.
 
 That loader builds tensors, containers and numbers, and runs no code from the file.
 """
@@ -22,12 +22,12 @@ from mindcv.errors import UserError
 
 __all__ = ["TorchFile", "read_torch", "torch_bytes"]
 
-# Before, a file could bypass the weights-only loader (CVE-2025-32434).
+# In older versions, a file could bypass the weights-only loader (CVE-2025-32434).
 _SAFE_SINCE = (2, 6)
 
-# Keys of the weights and of the EMA model's in a training script's file: timm's, torchvision's.
+# Keys of the weights and of the EMA weights in the checkpoints of training scripts: timm's, torchvision's.
 _WEIGHTS = ("state_dict", "model")
-_AVERAGES = ("state_dict_ema", "model_ema")
+_EMA_KEYS = ("state_dict_ema", "model_ema")
 
 # A state dict carries versions of modules by their path; no module has this path.
 _OURS = "mindcv"
@@ -39,13 +39,13 @@ class TorchFile:
 
     Args:
         weights: Arrays by name; half precision as float32, without loss.
-        average: The EMA model's; empty where the file has none.
+        ema: Arrays of the EMA model; empty if the file has none.
         types: Names of the floating-point types in the file, such as ``bfloat16``.
         metadata: The metadata given to `torch_bytes`; ``"{}"`` for files from elsewhere.
     """
 
     weights: dict[str, np.ndarray]
-    average: dict[str, np.ndarray]
+    ema: dict[str, np.ndarray]
     types: set[str]
     metadata: str
 
@@ -57,29 +57,31 @@ def read_torch(path: Path) -> TorchFile:
         path: The file.
 
     Raises:
-        UserError: torch is missing or too old, or the file is damaged, holds no state dict, or would have to
-            run code.
+        UserError: If torch is missing or too old, or the file is damaged, does not contain a state dict, or
+            could run code.
     """
     torch = _torch(path)
     _check_archive(path)
     content = _load(torch, path)
     if not isinstance(content, Mapping):
-        raise UserError(f"{path}: holds no state dict but a {type(content).__name__}: save a state_dict()")
+        raise UserError(
+            f"{path}: contains a {type(content).__name__} instead of a state dict: save a state_dict()"
+        )
     weights = {key: content[key] for key in _WEIGHTS if isinstance(content.get(key), Mapping)}
-    averages = {key: content[key] for key in _AVERAGES if isinstance(content.get(key), Mapping)}
-    if len(weights) > 1 or len(averages) > 1:
-        several = " and ".join(weights if len(weights) > 1 else averages)
-        raise UserError(f"{path}: holds {several}, and which is meant is not clear: save one of them alone")
-    if not weights and not averages:
+    ema_states = {key: content[key] for key in _EMA_KEYS if isinstance(content.get(key), Mapping)}
+    if len(weights) > 1 or len(ema_states) > 1:
+        several = " and ".join(weights if len(weights) > 1 else ema_states)
+        raise UserError(f"{path}: holds {several}, and it is ambiguous which to load: save only one of them")
+    if not weights and not ema_states:
         weights = {"": content}
     state = next(iter(weights.values()), {})
-    averaged = next(iter(averages.values()), {})
+    ema_state = next(iter(ema_states.values()), {})
     ours = getattr(state, "_metadata", {}).get(_OURS, {}).get("metadata", "{}")
-    weights, average = _arrays(torch, path, state), _arrays(torch, path, averaged)
-    floats = {t.dtype for t in (*state.values(), *averaged.values()) if t.is_floating_point()}
+    weights, ema = _arrays(torch, path, state), _arrays(torch, path, ema_state)
+    floats = {t.dtype for t in (*state.values(), *ema_state.values()) if t.is_floating_point()}
     return TorchFile(
         weights=weights,
-        average=average,
+        ema=ema,
         types={str(dtype).removeprefix("torch.") for dtype in floats},
         metadata=ours,
     )
@@ -117,13 +119,13 @@ def _torch(path: Path) -> ModuleType:
 
 
 def _check_archive(path: Path) -> None:
-    """Compare the checksums of an archive, which PyTorch does not."""
+    """Verify the checksums in an archive, because PyTorch does not."""
     try:
         if not zipfile.is_zipfile(path):
             return
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except Exception:  # damaged bytes raise what they like
+    except Exception:  # damaged bytes can raise any error
         damaged = path.name
     if damaged is not None:
         raise _damaged(path)
@@ -139,14 +141,14 @@ def _load(torch: ModuleType, path: Path) -> Any:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named is None:
             raise UserError(
-                f"{path}: no file of mere weights, or a damaged one; not loaded, because it could run code: "
+                f"{path}: contains more than weights, or is damaged; not loaded, because it could run code: "
                 "check the file"
             ) from None
         raise UserError(
             f"{path}: is not loaded, because it holds {named[1]} and could run code: "
             "save its state_dict() alone, or as .safetensors"
         ) from None
-    except Exception:  # damaged bytes raise what they like
+    except Exception:  # damaged bytes can raise any error
         raise _damaged(path) from None
 
 
@@ -159,15 +161,18 @@ def _arrays(torch: ModuleType, path: Path, state: Mapping[Any, Any]) -> dict[str
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             keys = ", ".join(str(key) for key in list(state)[:8])
             raise UserError(
-                f"{path}: holds no state dict: '{name}' is no tensor (its keys: {keys}): save a state_dict()"
+                f"{path}: does not contain a state dict: '{name}' is not a tensor (its keys: {keys}): "
+                "save a state_dict()"
             )
     halves = (torch.float16, torch.bfloat16)
     arrays = {}
     for name, value in state.items():
         try:
             plain = value.detach().cpu()
-            # NumPy has no bfloat16; what it holds, float32 holds too.
+            # NumPy lacks bfloat16; float32 represents all its values.
             arrays[name] = (plain.float() if plain.dtype in halves else plain).numpy()
         except (RuntimeError, TypeError, NotImplementedError):
-            raise UserError(f"{path}: '{name}' is no ordinary tensor ({value.dtype}): save float32") from None
+            raise UserError(
+                f"{path}: '{name}' is not an ordinary tensor ({value.dtype}): save float32"
+            ) from None
     return arrays

@@ -1,4 +1,4 @@
-"""Files of weights: MindSpore's checkpoints, safetensors, and PyTorch's, as NumPy arrays by name."""
+"""Weight files, as NumPy arrays by name: MindSpore checkpoints, safetensors, and PyTorch's."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ import safetensors.numpy
 from mindspore import Tensor
 
 from mindcv.errors import UserError
-from mindcv.files.checkpoint_file import AVERAGE, read_checkpoint, write_checkpoint, write_file
+from mindcv.files.checkpoint_file import EMA_PREFIX, read_checkpoint, write_checkpoint, write_file
 from mindcv.models.weights.layouts import WeightLayout, without_prefix
 from mindcv.models.weights.torch_files import read_torch, torch_bytes
 
@@ -32,7 +32,7 @@ _SUFFIXES: dict[str, Kind] = {
     ".pth.tar": "torch",
 }
 
-# The key of our metadata in a safetensors file, whose metadata are texts.
+# The key of our metadata in a safetensors file, whose metadata values are strings.
 _OURS = "mindcv"
 
 _TYPES = {
@@ -50,13 +50,13 @@ _TYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFile:
-    """The content of a file of weights.
+    """The content of a weight file.
 
     Args:
         path: The file.
         tensors: Arrays by the file's own names; every float is float32. The names of an EMA model's weights
             start with ``ema.``.
-        metadata: What else the file says, in this project's keys: ``model``, ``bn_eps``, ``padding``,
+        metadata: Metadata of the file, by this project's keys: ``model``, ``bn_eps``, ``padding``,
             ``config``, ``classes``. Empty for files from elsewhere.
     """
 
@@ -66,10 +66,10 @@ class WeightFile:
 
 
 def file_kind(path: str | Path) -> Kind:
-    """Return the kind of a file by the end of its name.
+    """Return the format of a file by its extension.
 
     Raises:
-        UserError: The end is unknown.
+        UserError: If the extension is unknown.
     """
     name = Path(path).name
     for suffix, kind in _SUFFIXES.items():
@@ -81,16 +81,17 @@ def file_kind(path: str | Path) -> Kind:
 
 
 def read_weights(path: str | Path) -> WeightFile:
-    """Read a file of weights: MindSpore's, safetensors or PyTorch's, as the end of its name says.
+    """Read a weight file: a MindSpore checkpoint, safetensors or PyTorch's, depending on its extension.
 
-    Floats of other sizes become float32, and the log says so. The ``module.`` before the names of PyTorch's
-    DataParallel is removed. PyTorch's files need torch, and are read without running code from them.
+    Other floating-point types are converted to float32, with a log message. The ``module.`` before the names
+    of PyTorch's DataParallel is removed. PyTorch's files need torch, and are read without running code from
+    them.
 
     Args:
         path: The file.
 
     Raises:
-        UserError: It is missing, empty, damaged, not of the kind that its name says, or unsafe to read.
+        UserError: If it is missing, empty, damaged, unsafe to read, or its extension does not match.
     """
     path, kind = Path(path), file_kind(path)
     if kind == "ckpt":
@@ -118,16 +119,16 @@ def write_weights(
     *,
     layout: WeightLayout | None = None,
 ) -> None:
-    """Write a file of weights atomically; the end of its name says of which kind.
+    """Write a weight file atomically, in the format of its extension.
 
     Args:
         path: The file; its folder must exist.
         tensors: Arrays by a library's names, see `mindcv.models.weights.layouts.in_layout`.
-        metadata: What else the file is to say, as in `WeightFile`, as JSON can express it.
+        metadata: Metadata to store, as in `WeightFile`; must be JSON-serializable.
         layout: Whose names the tensors have; by default MindCV's.
 
     Raises:
-        UserError: The file cannot be written, or its kind needs torch, which is missing.
+        UserError: If the file cannot be written, or its format needs torch, which is missing.
     """
     path, kind = Path(path), file_kind(path)
     if kind == "ckpt":
@@ -158,7 +159,7 @@ def _content(path: Path) -> bytes:
 @dataclass(frozen=True, kw_only=True)
 class _Content:
     tensors: dict[str, np.ndarray]
-    types: set[str]  # of floats, before they became NumPy's
+    types: set[str]  # floating-point types in the file
     metadata: dict[str, Any]
 
 
@@ -200,9 +201,9 @@ def _read_safetensors(path: Path, content: bytes) -> _Content:
 
 def _read_torch(path: Path) -> _Content:
     found = read_torch(path)
-    averages = {f"{AVERAGE}{name}": value for name, value in without_prefix(found.average).items()}
+    ema = {f"{EMA_PREFIX}{name}": value for name, value in without_prefix(found.ema).items()}
     return _Content(
-        tensors={**without_prefix(found.weights), **averages},
+        tensors={**without_prefix(found.weights), **ema},
         types=found.types,
         metadata=_metadata(path, found.metadata),
     )

@@ -29,7 +29,7 @@ def painted(name):
 
 
 def shares(name, times=1500):
-    """What the three chains, of one operation each, and the image take of each mixture."""
+    """Return the weights of the three chains, of one operation each, and of the image in each mixture."""
     policy, _ = painted(name)
     rng, black = np.random.default_rng(0), plane((0, 0, 0))
     chains = np.array([np.asarray(policy(black, rng))[0, 0] for _ in range(times)]) / 255

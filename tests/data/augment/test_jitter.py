@@ -16,7 +16,7 @@ def noise(seed=0):
 
 
 def recorded(monkeypatch, jitter, times=2000):
-    """What is called with which factor, for each of `times` images."""
+    """Return the calls of the operations and their factors for `times` images."""
     calls = []
     for name in ("brightness", "contrast", "color", "turn_hue"):
         monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""What each augmentation does to pixels, against closed forms in NumPy."""
+"""Pixels after each augmentation, compared with closed forms in NumPy."""
 
 import numpy as np
 import pytest

@@ -51,7 +51,7 @@ def run(policy, times):
 
 
 def recorded(name, times=4000, signed=False):
-    """What a RandAugment does to each of `times` images: indices and magnitudes of its operations."""
+    """Return the indices and magnitudes of a RandAugment's operations on each of `times` images."""
     seen = []
     policy = create_policy(name)
     operations = tuple(recorder(seen, i, signed) for i in range(len(policy.choice.operations)))

@@ -151,7 +151,7 @@ def test_a_class_without_an_image_is_an_error_unless_the_classes_file_states_it(
     assert set(create_source("", pets, "train").labels.tolist()) == {0, 2, 3}
 
 
-def test_what_is_no_image_folder_is_told_the_layout(tmp_path, pets):
+def test_the_message_about_another_folder_shows_the_layout(tmp_path, pets):
     for root in (tmp_path / "nowhere", tmp_path / "train"):
         with pytest.raises(UserError, match=r"should hold one folder per class, as in .*CLASS/IMAGE.jpg"):
             create_source("imagenet", root, "train")
@@ -159,7 +159,7 @@ def test_what_is_no_image_folder_is_told_the_layout(tmp_path, pets):
         create_source("imagenet", pets, "test")
 
 
-def test_folders_without_any_image_are_told_the_formats(tmp_path):
+def test_the_message_about_folders_without_images_lists_the_formats(tmp_path):
     (tmp_path / "train" / "ant").mkdir(parents=True)
     (tmp_path / "train" / "ant" / "a.webp").write_bytes(b"RIFF")
     with pytest.raises(UserError, match=r"holds no image: MindSpore reads .jpg, .jpeg, .png, .bmp files"):

@@ -103,7 +103,7 @@ def test_a_label_beyond_the_networks_outputs_is_refused(records):
 
 
 @pytest.mark.parametrize("label", [-1, 2**31, 2**40])
-def test_a_label_that_is_no_class_is_named(tmp_path, label):
+def test_the_message_about_a_label_out_of_range_names_it(tmp_path, label):
     write_records(tmp_path / "train.mindrecord", labels=[*LABELS[1:], label])
     with pytest.raises(UserError, match=rf"train.mindrecord has the label {label}: give labels from 0 on"):
         evaluated(create_source("mindrecord", tmp_path, "train"), num_classes=5)

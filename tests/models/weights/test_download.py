@@ -34,7 +34,7 @@ def by_hand(url: str, path: Path) -> str:
 
 
 def part(cache: Path, content: bytes) -> Path:
-    """What an earlier download has left."""
+    """Write the partial file of an earlier download."""
     cache.mkdir()
     path = cache / f"{NAME}.part"
     path.write_bytes(content)
@@ -56,7 +56,7 @@ def test_a_longer_hash_in_the_name_is_compared_in_full(server):
     assert fetch_weights(server.url + name).read_bytes() == CONTENT
 
 
-def test_a_cut_connection_is_taken_up_where_it_was_cut(server):
+def test_a_download_resumes_where_the_connection_was_cut(server):
     server.cuts = [100_000, 50_000]
     assert fetch(server).read_bytes() == CONTENT
     assert [wanted for _, wanted in server.requests] == [None, "bytes=100000-", "bytes=150000-"]
@@ -109,7 +109,7 @@ def test_a_part_of_another_file_is_thrown_away(server, cache, caplog):
     )
 
 
-def test_a_part_that_is_whole_needs_its_name_only(server, cache):
+def test_a_complete_part_is_only_renamed(server, cache):
     part(cache, CONTENT)
     assert fetch(server).read_bytes() == CONTENT
     assert server.requests == []

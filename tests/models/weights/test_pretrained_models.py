@@ -148,7 +148,7 @@ def test_in_a_training_of_several_ranks_only_the_first_fetches(published, server
 def test_a_run_that_goes_on_needs_no_published_weights(published, server, tmp_path):
     saved, options = tmp_path / "ckpt", {"resume": "auto", "ckpt_save_dir": str(tmp_path / "ckpt")}
     assert builders.find_resumed(config_for(**options), ALONE) is None
-    first = trained(**options)  # there is nothing to go on with yet
+    first = trained(**options)  # there is nothing to resume from yet
     assert len(server.requests) == 1
     saved.mkdir()
     write_checkpoint(saved / "little-3.ckpt", first.parameters_dict(), {"progress": {}})

@@ -101,7 +101,7 @@ def test_a_state_dict_is_found_where_training_scripts_keep_it(tmp_path, content)
 
 
 @pytest.mark.parametrize("keys", [("state_dict", "state_dict_ema"), ("model", "model_ema")])
-def test_a_moving_average_is_set_apart_from_the_weights(tmp_path, keys):
+def test_ema_weights_are_separated_from_the_weights(tmp_path, keys):
     path = tmp_path / "a.pth"
     average = {
         "n_averaged": torch.tensor(5),
@@ -147,7 +147,7 @@ def test_a_pickle_that_could_run_code_is_not_loaded(tmp_path, legacy):
     )
     path.write_bytes(pickle.dumps(Attack(made)))
     assert message(path) == (
-        f"{path}: no file of mere weights, or a damaged one; not loaded, because it could run code: "
+        f"{path}: contains more than weights, or is damaged; not loaded, because it could run code: "
         "check the file"
     )
     assert not made.exists()
@@ -156,17 +156,17 @@ def test_a_pickle_that_could_run_code_is_not_loaded(tmp_path, legacy):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (torch.ones(2), "holds no state dict but a Tensor: save a state_dict()"),
+        (torch.ones(2), "contains a Tensor instead of a state dict: save a state_dict()"),
         (
             {"net": STATE, "epoch": 3},
-            "holds no state dict: 'net' is no tensor (its keys: net, epoch): save a ",
+            "does not contain a state dict: 'net' is not a tensor (its keys: net, epoch): save a ",
         ),
         (
             {"model": STATE, "state_dict": STATE},
-            "holds state_dict and model, and which is meant is not clear: ",
+            "holds state_dict and model, and it is ambiguous which to load: ",
         ),
         ({"state_dict": {}}, "has no tensors: use another file"),
-        ({"a": torch.ones(2).to_sparse()}, "'a' is no ordinary tensor (torch.float32): save float32"),
+        ({"a": torch.ones(2).to_sparse()}, "'a' is not an ordinary tensor (torch.float32): save float32"),
     ],
     ids=["tensor", "unknown", "ambiguous", "empty", "sparse"],
 )
@@ -192,7 +192,7 @@ def test_files_that_are_no_files_of_their_kind_say_so(tmp_path, suffix):
         path.write_bytes(content)
         assert message(path) in (
             f"{path}: not a {kind} file, or damaged: check the file",
-            f"{path}: no file of mere weights, or a damaged one; not loaded, because it could run code: "
+            f"{path}: contains more than weights, or is damaged; not loaded, because it could run code: "
             "check the file",
         )
 

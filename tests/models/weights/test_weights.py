@@ -45,7 +45,7 @@ class Net(nn.Cell):
 
 
 def with_values(seed: int) -> Net:
-    """A network with every parameter, statistics included, drawn anew."""
+    """A network with every parameter, statistics included, drawn at random."""
     rng = np.random.default_rng(seed)
     network = Net()
     for parameter in network.get_parameters():
@@ -113,7 +113,7 @@ def test_the_state_of_training_in_the_file_is_not_loaded(path):
     assert_same(target, source)
 
 
-def test_the_moving_average_in_the_file_is_loaded_where_it_is_asked_for(path):
+def test_the_ema_weights_in_the_file_are_loaded_on_request(path):
     source, average, target = with_values(1), with_values(2), with_values(3)
     initialize_ema_model(average, with_values(4))
     write_checkpoint(path, {**source.parameters_dict(), **average.parameters_dict()}, {})

@@ -22,7 +22,7 @@ class Row:
         shape: Shape of its output for one image: (C, H, W), or (C,) behind the mean over positions.
         parameters: Number of trainable values, frozen ones included.
         statistics: Number of values in batch normalisation's running means and variances.
-        macs: MACs (multiplications with addition) of convolutions and dense layers, for one image.
+        macs: MACs (multiply-accumulate operations) of convolutions and dense layers, for one image.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Summary:
 
     @property
     def statistics(self) -> int:
-        """Number of values in running means and variances, which a checkpoint has besides."""
+        """Number of values in running means and variances, which a checkpoint contains as well."""
         return sum(row.statistics for row in self.rows)
 
     @property
@@ -90,8 +90,8 @@ def summarize(network: nn.Cell, image_size: int = 224) -> Summary:
         image_size: Height and width of the image.
 
     Raises:
-        UserError: The size is not a positive integer, the network does not tell its parts, or the MACs of one
-            of its layers are unknown.
+        UserError: If the size is not a positive integer, the network does not describe its parts, or the MACs
+            of one of its layers are unknown.
     """
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1:
         raise UserError(f"image_size={image_size!r} must be a positive integer")
@@ -108,7 +108,7 @@ def summarize(network: nn.Cell, image_size: int = 224) -> Summary:
 
 
 def _through(steps: Iterable[nn.Cell | str], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """Return the shape behind some steps, and their MACs."""
+    """Return the shape after some steps, and their MACs."""
     macs = 0
     for step in steps:
         if step == "mean":

@@ -14,7 +14,7 @@ __all__ = ["ClassScore", "Classifier", "Prediction", "even_batch_size", "network
 
 
 class Image(Protocol):
-    """An image to classify with its file's name, or the reason why there is none."""
+    """An image to classify and its path, or the reason why it cannot be read."""
 
     @property
     def path(self) -> str:
@@ -37,8 +37,8 @@ class ClassScore:
     """One class that an image may show.
 
     Args:
-        index: Its number among the network's outputs, from 0.
-        name: Its name; the number again if the name is unknown.
+        index: Index of the network's output, from 0.
+        name: Its name, or the index if the name is unknown.
         probability: Softmax over all outputs, from 0 to 1.
     """
 
@@ -54,7 +54,7 @@ class Prediction:
     Args:
         path: The image's file.
         scores: The most probable classes, in descending order.
-        problem: Reason why there are none; empty for an image that was classified.
+        problem: Reason why there are none; empty if the image was classified.
     """
 
     path: str
@@ -68,7 +68,7 @@ class Classifier:
     Args:
         logits: Takes images, uint8 of shape [N, C, H, W], and returns logits of shape [N, num_classes]: of a
             network, see `network_logits`, or of an exported one, see `mindcv.files.onnx_network.OnnxNetwork`.
-        classes: Names of the classes by output. Outputs beyond them are called by their number.
+        classes: Names of the classes by output. Outputs without a name are called by their index.
     """
 
     def __init__(self, logits: Callable[[np.ndarray], np.ndarray], classes: Sequence[str] = ()) -> None:
@@ -78,7 +78,7 @@ class Classifier:
     def predict(
         self, images: Iterable[Image], *, batch_size: int, topk: int | None = None
     ) -> Iterator[Prediction]:
-        """Classify images in their order.
+        """Classify images in order.
 
         Args:
             images: Images of one shape, such as from `mindcv.data.ImageFiles`.
@@ -90,7 +90,7 @@ class Classifier:
             A prediction for each image in turn, one without scores for an image that cannot be read.
 
         Raises:
-            UserError: If there are not as many classes as `topk`.
+            UserError: If there are fewer classes than `topk`.
             NotFiniteError: If the network returns NaN or infinity.
         """
         remaining = iter(images)

@@ -1,4 +1,4 @@
-"""The network of a run, its EMA model and its teacher."""
+"""The networks of a run: the trained one, its EMA model and its teacher."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from mindcv.build.pipelines import channel_scale, count_classes
 from mindcv.build.resumed_run import Found, resumed_options
 from mindcv.config import Config
 from mindcv.errors import UserError
-from mindcv.files.checkpoint_file import AVERAGE
+from mindcv.files.checkpoint_file import EMA_PREFIX
 from mindcv.loss import create_loss
 from mindcv.models import create_model, freeze, seed_dropout
-from mindcv.models.weights.loading import evaluation_options
+from mindcv.models.weights.network_loading import evaluation_options
 from mindcv.models.weights.pretrained import CLASSES
 from mindcv.models.weights.weight_files import read_weights
 from mindcv.runtime.session import Runtime
@@ -128,7 +128,7 @@ def _teacher(config: Config, classes: Sequence[str]) -> nn.Cell:
     """Return the teacher with its EMA weights, which score higher, where its checkpoint holds them."""
     path = config.teacher.checkpoint_path
     try:
-        ema = any(name.startswith(AVERAGE) for name in read_weights(path).tensors)
+        ema = any(name.startswith(EMA_PREFIX) for name in read_weights(path).tensors)
         teacher = create_model(
             num_classes=count_classes(config, classes),
             in_channels=config.model.in_channels,

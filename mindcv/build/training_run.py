@@ -6,12 +6,12 @@ import mindspore as ms
 
 from mindcv.build.callbacks import build_callbacks
 from mindcv.build.evaluation import build_checkpoints
-from mindcv.build.network import build_ema_model, build_forward, build_network
+from mindcv.build.networks import build_ema_model, build_forward, build_network
 from mindcv.build.optimization import build_learning_rates, build_optimizer
 from mindcv.build.pipelines import build_training_data
 from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
 from mindcv.build.runtime import start_runtime
-from mindcv.build.train_step import broadcast_initial_values, build_train_step
+from mindcv.build.training_step import broadcast_initial_values, build_train_step
 from mindcv.config import Config
 from mindcv.engine import Trainer, training_state
 

@@ -1,4 +1,4 @@
-"""Weights from a file into a network."""
+"""Load weights from a file into a network."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindcv.errors import UserError
-from mindcv.files.checkpoint_file import AVERAGE, TRAINING_STATE
+from mindcv.files.checkpoint_file import EMA_PREFIX, TRAINING_STATE
 from mindcv.models.layers import Padding
 from mindcv.models.weights.adaptation import adapt_stem, fold_eps
 from mindcv.models.weights.layouts import (
@@ -95,20 +95,22 @@ def selected(file: WeightFile, *, ema: bool) -> dict[str, np.ndarray]:
     """Return the weights in a file, or those of the EMA model, by the file's names.
 
     Raises:
-        UserError: The file lacks them.
+        UserError: If the file lacks them.
     """
     path, tensors = file.path, file.tensors
-    average = {n.removeprefix(AVERAGE): value for n, value in tensors.items() if n.startswith(AVERAGE)}
-    weights = {n: v for n, v in tensors.items() if not n.startswith((*TRAINING_STATE, AVERAGE))}
-    if ema and not average:
+    ema_weights = {
+        n.removeprefix(EMA_PREFIX): value for n, value in tensors.items() if n.startswith(EMA_PREFIX)
+    }
+    weights = {n: v for n, v in tensors.items() if not n.startswith((*TRAINING_STATE, EMA_PREFIX))}
+    if ema and not ema_weights:
         raise UserError(f"{path}: has no EMA weights: load it with ema=False")
-    if average and not ema and not weights:
+    if ema_weights and not ema and not weights:
         raise UserError(f"{path}: has EMA weights only: load it with ema=True")
-    return average if ema else weights
+    return ema_weights if ema else weights
 
 
 def evaluation_options(network: nn.Cell) -> dict[str, Any]:
-    """Return the options that weights depend on without a shape that tells: ``bn_eps`` and ``padding``.
+    """Return the options that weights depend on but their shapes do not show: ``bn_eps`` and ``padding``.
 
     Empty for a network that does not have them as attributes, as `MnasNet` does.
     """
@@ -121,10 +123,10 @@ def evaluation_options(network: nn.Cell) -> dict[str, Any]:
 def stated_options(
     file: WeightFile, layouts: Sequence[WeightLayout], options: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Return the options with which a network computes what the file was made for.
+    """Return the options that the file's weights were made for.
 
     Args:
-        file: The file. What its metadata does not say, the library's convention does.
+        file: The file. Options missing in its metadata have the library's defaults.
         layouts: Whose weights fit the network, see `layouts_of`.
         options: Options of the model; by default all.
 
@@ -132,9 +134,9 @@ def stated_options(
         ``bn_eps`` and ``padding``, or fewer where neither is known.
 
     Raises:
-        UserError: The file states an impossible value.
+        UserError: If the file has an invalid value.
     """
-    layout = find_layout(layouts, detect_layout({n.removeprefix(AVERAGE) for n in file.tensors}, layouts))
+    layout = find_layout(layouts, detect_layout({n.removeprefix(EMA_PREFIX) for n in file.tensors}, layouts))
     stated: dict[str, Any] = {} if layout is None else layout.options()
     config = file.metadata.get("config")
     for source in (config if isinstance(config, dict) else {}, file.metadata):
@@ -198,7 +200,7 @@ def _classifier(network: nn.Cell) -> list[str]:
 
 
 def _is_idle(name: str, value: np.ndarray, known: Mapping[str, Parameter], layout: Layout) -> bool:
-    """Whether a tensor is in the file because it was saved during training, and is not used in evaluation.
+    """Return whether a tensor is a by-product of training that evaluation does not use.
 
     In PyTorch that is a counter. In a file of MindCV or MindSpore it is a moment of one of the network's
     parameters, a number such as the step, or the learning rates.
