@@ -57,9 +57,7 @@ def test_a_file_that_holds_no_options_is_explained(recipe, content, expected, me
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, message):
     missing = tmp_path / "missing.yaml"
-    assert message("-c", str(missing)) == (
-        f"{missing}: no such file: check the path after -c; did you mean 'mnasnet0.75_digits_cpu.yaml'?"
-    )
+    assert message("-c", str(missing)) == f"{missing}: no such file: check the path after -c"
     assert message("-c", str(tmp_path)) == (
         f"{tmp_path}: cannot be read (Is a directory): give a readable YAML file after -c"
     )
