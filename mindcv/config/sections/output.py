@@ -27,7 +27,7 @@ class CheckpointConfig(Section):
     """Checkpoints.
 
     Args:
-        folder: Folder for checkpoints, the log and the curve.
+        folder: Folder for checkpoints, history.csv and curve.png.
         interval: Epochs between two checkpoints.
         policy: Keep the newest (latest_k) or the best (top_k) keep_checkpoint_max of them.
         keep: How many of them are kept; the best one is kept in addition.
