@@ -1,5 +1,6 @@
 """Evaluations, and the checkpoints of a run."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from mindspore import Parameter, Tensor, nn
@@ -89,9 +90,13 @@ def build_checkpoints(
     """Return the writer of a run's checkpoints; None on all ranks but the first."""
     if not runtime.is_main:
         return None
+    saving = config.checkpoint
     return CheckpointManager(
         name=config.model.model_name,
         tensors=state,
         metadata={"config": config.options(), "classes": list(classes), **evaluation_options(network)},
-        **vars(config.checkpoint),
+        folder=saving.folder,
+        interval=saving.interval,
+        policy=saving.policy or "latest_k",
+        keep=sys.maxsize if saving.policy is None else saving.keep,
     )

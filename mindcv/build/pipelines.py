@@ -13,6 +13,7 @@ from mindcv.data import (
     channel_statistics,
     create_source,
     create_transforms,
+    find_dataset,
     progressive_stages,
 )
 from mindcv.runtime.session import Runtime
@@ -27,6 +28,8 @@ __all__ = [
     "evaluation_batches",
     "evaluation_size",
 ]
+
+COLOR_JITTER = 0.4  # MindCV's default for photos; its small images have none
 
 # An evaluation scores every image of its split once, whatever the options say about the training.
 ALL_IMAGES = {"shuffle": False, "num_samples": None, "drop_remainder": False}
@@ -119,8 +122,14 @@ def _transforms(config: Config, image_resize: int, *, is_training: bool) -> Sequ
         std=config.image.std,
         normalize=False,  # the device does
         **vars(config.augment),
-        **vars(config.policy),
+        **{**vars(config.policy), "color_jitter": _color_jitter(config)},
     )
+
+
+def _color_jitter(config: Config) -> float | tuple[float, ...] | None:
+    if config.policy.color_jitter != "auto":
+        return config.policy.color_jitter
+    return None if find_dataset(config.dataset.name).small else COLOR_JITTER
 
 
 def count_classes(config: Config, classes: Sequence[str]) -> int:

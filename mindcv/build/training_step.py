@@ -61,7 +61,7 @@ def build_train_step(
         optimizer,
         reduce=reduce,
         loss_scale=LossScale(
-            precision.loss_scale, dynamic=precision.dynamic, skip=precision.drop_overflow_update
+            precision.initial_loss_scale, dynamic=precision.dynamic, skip=precision.drop_overflow_update
         ),
         accumulation=config.gradient.gradient_accumulation_steps,
         clip=_clip(config, network, optimizer),

@@ -12,7 +12,6 @@ RECIPE = {
     "opt": "rmsprop",
     "eps": 1e-3,
     "weight_decay": 1e-5,
-    "weight_decay_filter": "norm_and_bias",
     "label_smoothing": 0.1,
     "loss_scale": 256.0,
 }

@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, make_dataclass
 from difflib import get_close_matches
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from mindcv.config.command_line import config_path, expand_flags
+from mindcv.config.mindcv_files import kept_differences, translate_mindcv
 from mindcv.config.option import Section, options_of, title_of
 from mindcv.config.schema import OPTION_TYPES, OPTIONS, SECTIONS, Config
-from mindcv.config.yaml_file import dump_mapping, find_recipe, load_mapping, translate_mindcv
+from mindcv.config.values import checked, misfit, respelled, respelled_arguments
+from mindcv.config.yaml_file import dump_mapping, find_recipe, is_recipe, load_mapping
 from mindcv.errors import ConfigError
+from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import exit_with
 
 __all__ = ["ALIASES", "given_option", "load_config", "parse_args"]
@@ -65,6 +67,7 @@ def load_config(
     """
     layers, arguments = _layers(argv, stored or {}, stored_in)
     config = _combined(layers)
+    _tell_differences(arguments)
     if "--print_config" in arguments:
         print(dump_mapping(config.options()), end="")
         raise SystemExit(0)
@@ -111,14 +114,15 @@ def _layers(
 
 def _from_mapping(parser: ArgumentParser, options: Mapping[str, Any]) -> dict[str, Any]:
     _check_names(options)
-    parsed = vars(_parse(parser.parse_object, _checked(options)))
+    parsed = vars(_parse(parser.parse_object, checked(respelled(options))))
     return {key: parsed[key] for key in options}
 
 
 def _from_command_line(parser: ArgumentParser, arguments: Sequence[str]) -> Mapping[str, Any]:
     names = [argument[2:].split("=")[0] for argument in arguments if argument.startswith("--")]
     _check_names(name for name in names if name not in ("config", "print_config", "help"))
-    return _checked(vars(_parse(parser.parse_args, [a for a in arguments if a != "--print_config"])))
+    given = [a for a in respelled_arguments(arguments) if a != "--print_config"]
+    return checked(vars(_parse(parser.parse_args, given)))
 
 
 def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
@@ -135,6 +139,16 @@ def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
             if str(error) == reason:
                 raise ConfigError(f"{where}: {reason}") from None
     raise ConfigError(f"{source}: {reason}")
+
+
+def _tell_differences(arguments: Sequence[str]) -> None:
+    """Say in one line where a file of MindCV keeps another meaning."""
+    path, launch = config_path(arguments), detect_launch()
+    if path is None or is_recipe(path) or launch.rank or launch.is_scheduler:
+        return
+    differences = kept_differences(load_mapping(find_recipe(path)))
+    if differences:
+        print(f"{path}: unlike in MindCV, {'; '.join(differences)} (see docs/migration.md)", file=sys.stderr)
 
 
 @contextmanager
@@ -193,44 +207,5 @@ def _parse(parse: Callable[..., Any], source: Any) -> Any:
     key = re.search(r'key "(\w+)"', text)
     value = re.search(r"(?:Got|Given) value: (.*)", text, re.DOTALL)
     if key and value:
-        raise ConfigError(_misfit(key[1], " ".join(value[1].split())))
+        raise ConfigError(misfit(key[1], " ".join(value[1].split())))
     raise ConfigError(" ".join(text.split()))
-
-
-def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Reject what jsonargparse accepts: null where the type excludes it, and true or 1.0 in place of 1."""
-    for key, value in options.items():
-        kind = OPTION_TYPES.get(key)
-        if kind is not None and value is None and NoneType not in get_args(kind):
-            raise ConfigError(_misfit(key, "null"))
-        if get_origin(kind) is Literal and isinstance(value, (bool, float)):
-            raise ConfigError(_misfit(key, value))
-    return options
-
-
-def _misfit(key: str, value: Any) -> str:
-    kind = OPTION_TYPES[key]
-    choices = [
-        choice for part in (kind, *get_args(kind)) if get_origin(part) is Literal for choice in get_args(part)
-    ]
-    near = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"{key}={value} does not fit: give {_described(kind)}{hint}"
-
-
-def _described(kind: Any) -> str:
-    """Describe a type."""
-    if get_origin(kind) is Literal:
-        return "one of " + ", ".join(str(choice) for choice in get_args(kind))
-    if get_origin(kind) in (Union, UnionType):
-        return " or ".join(_described(part) for part in get_args(kind))
-    if get_origin(kind) is tuple:
-        first, *rest = get_args(kind)
-        return f"a list of {_PLURALS[first]}, such as " + (
-            "[1, 2, 3]" if rest == [Ellipsis] else "[0.5, 1.0]"
-        )
-    return _WORDS[kind]
-
-
-_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string", NoneType: "null"}
-_PLURALS = {int: "integers", float: "numbers"}

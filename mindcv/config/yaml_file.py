@@ -1,4 +1,4 @@
-"""Strict reading of YAML files with options, including MindCV's own keys."""
+"""Strict reading of YAML files with options."""
 
 import re
 from collections.abc import Mapping
@@ -10,24 +10,9 @@ from yaml.constructor import ConstructorError
 
 from mindcv.errors import ConfigError, did_you_mean
 
-__all__ = ["dump_mapping", "find_recipe", "load_mapping", "translate_mindcv"]
+__all__ = ["dump_mapping", "find_recipe", "is_recipe", "load_mapping"]
 
 RECIPES = Path(__file__).parents[1] / "recipes"  # a copy of configs/mnasnet in the installed package
-
-# MindCV's switches for features that this version lacks, with the values that mean "off": a file that leaves
-# them off means the same here, and loads.
-MINDCV_OFF: dict[str, tuple[Any, ...]] = {
-    "aug_splits": (0,),
-    "dataset_download": (False,),
-    "dynamic_loss_scale": (False,),
-    "enable_modelarts": (False,),
-    "eval_shuffle": (False,),
-    "reduction": ("mean",),
-    "resume_opt": (False,),
-}
-
-# Keys that only tune one of these features have no effect while it is off.
-MINDCV_TUNES_OFF = {"amp_cast_list"}
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -77,6 +62,11 @@ def find_recipe(path: str) -> str:
     return str(recipe) if shipped else path
 
 
+def is_recipe(path: str) -> bool:
+    """Return whether a YAML file is one of this project's recipes."""
+    return Path(find_recipe(path)).resolve().parent == RECIPES.resolve()
+
+
 def load_mapping(path: str) -> dict[str, Any]:
     """Read a YAML file that holds one flat mapping.
 
@@ -124,43 +114,3 @@ def load_mapping(path: str) -> dict[str, Any]:
 def dump_mapping(mapping: Mapping[str, Any]) -> str:
     """Return a mapping as YAML that `load_mapping` reads back equal, in the mapping's order."""
     return yaml.dump(dict(mapping), Dumper=_StrictDumper, sort_keys=False)
-
-
-def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop MindCV's keys that are switched off and rename the one that has a newer name.
-
-    Args:
-        mapping: Options as they stand in the file.
-
-    Returns:
-        The same options by this project's keys.
-
-    Raises:
-        ConfigError: If the file switches on a feature that this version lacks.
-    """
-    options = {}
-    for key, value in mapping.items():
-        if key in MINDCV_OFF:
-            off = MINDCV_OFF[key]
-            if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in off):
-                spelt = "null" if off[0] is None else off[0]
-                raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {spelt}")
-        elif key not in MINDCV_TUNES_OFF:
-            options[key] = value
-    if "filter_bias_and_bn" in options:
-        options["weight_decay_filter"] = _weight_decay_filter(options)
-        del options["filter_bias_and_bn"]
-    return options
-
-
-def _weight_decay_filter(options: Mapping[str, Any]) -> str:
-    excluded = options["filter_bias_and_bn"]
-    if not isinstance(excluded, bool):
-        raise ConfigError(f"filter_bias_and_bn={excluded} is neither true nor false: use weight_decay_filter")
-    value = "norm_and_bias" if excluded else "disable"
-    if options.get("weight_decay_filter", value) != value:
-        raise ConfigError(
-            f"filter_bias_and_bn={excluded} contradicts "
-            f"weight_decay_filter={options['weight_decay_filter']}: keep the latter"
-        )
-    return value

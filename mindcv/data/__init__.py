@@ -1,6 +1,6 @@
 """Datasets, transforms and pipelines."""
 
-from mindcv.data.catalogue import channel_statistics
+from mindcv.data.catalogue import channel_statistics, find_dataset
 from mindcv.data.dataset_factory import get_dataset_size
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.epoch_plan import EpochPlan, EpochPlanner
@@ -43,6 +43,7 @@ __all__ = [
     "describe_evaluation",
     "epoch_indices",
     "epoch_keys",
+    "find_dataset",
     "get_dataset_size",
     "imagenet_classes",
     "list_images",

@@ -112,6 +112,7 @@ def test_each_stage_has_transforms_of_its_own_size(photos):
     [
         {"auto_augment": "rand-m9-n2"},
         {"color_jitter": (0.4, 0.4, 0.4)},
+        {"color_jitter": "auto"},
         {"re_prob": 1.0},
         {"re_prob": 1.0, "re_value": "random"},
     ],
@@ -119,6 +120,7 @@ def test_each_stage_has_transforms_of_its_own_size(photos):
 def test_augmentation_changes_the_images_of_the_training_and_no_others(photos, options):
     images = []
     for given in ({}, options):
+        given = {"color_jitter": None, **given}
         config = config_for(photos, hflip=0.0, scale=(1.0, 1.0), **given)
         images.append(
             [
@@ -161,22 +163,22 @@ def test_adaptive_clipping_excludes_the_classifier_alone(freeze):
 
 
 @pytest.mark.parametrize(
-    ("options", "dynamic", "skips"),
+    ("options", "dynamic", "skips", "scale"),
     [
-        ({}, False, False),
-        ({"drop_overflow_update": True}, False, True),
-        ({"loss_scale_type": "dynamic"}, True, True),
-        ({"loss_scale_type": "auto"}, False, False),
-        ({"loss_scale_type": "auto", "amp_level": "O2"}, True, True),
-        ({"loss_scale_type": "auto", "amp_level": "O2", "amp_dtype": "bf16"}, False, False),
+        ({}, False, False, 512),
+        ({"drop_overflow_update": True}, False, True, 512),
+        ({"loss_scale_type": "dynamic"}, True, True, 512),
+        ({"loss_scale_type": "auto"}, False, False, 1),
+        ({"loss_scale_type": "auto", "amp_level": "O2"}, True, True, 2**24),
+        ({"loss_scale_type": "auto", "amp_level": "O2", "amp_dtype": "bf16"}, False, False, 1),
     ],
 )
-def test_a_loss_scale_is_dynamic_where_the_options_say_so(options, dynamic, skips):
+def test_a_loss_scale_is_dynamic_where_the_options_say_so(options, dynamic, skips, scale):
     config = config_for(loss_scale=512.0, **options)
     network = nn.Dense(2, 3)
     optimizer = build.build_optimizer(config, network, [0.1])
     step = build.build_train_step(config, network, network, optimizer, None, ALONE)
-    assert float(step.loss_scale.value.asnumpy()) == 512
+    assert float(step.loss_scale.value.asnumpy()) == scale
     assert (step.loss_scale.dynamic, step.loss_scale.skips) == (dynamic, skips)
 
 

@@ -43,12 +43,12 @@ CHANNELS = "give a list of numbers, such as [1, 2, 3] or null"
         ("mode: 2", "mode=2 does not fit: give one of 0, 1"),
         ("loss: null", "loss=null does not fit: give one of CE, BCE"),
         (
-            "device_target: gpu",
-            "device_target=gpu does not fit: give one of auto, CPU, GPU, Ascend",
+            "device_target: tpu",
+            "device_target=tpu does not fit: give one of auto, CPU, GPU, Ascend",
         ),
         (
             "ckpt_save_policy: top-k",
-            "ckpt_save_policy=top-k does not fit: give one of latest_k, top_k; did you mean 'top_k'?",
+            "ckpt_save_policy=top-k does not fit: give one of latest_k, top_k or null; did you mean 'top_k'?",
         ),
         (
             "padding: sam",
@@ -99,7 +99,7 @@ def test_words_of_other_toolkits_lead_to_our_option(recipe, name, meant, message
         ("image_resize", "7", "7", "give 8 pixels or more"),
         ("hflip", ".nan", "nan", "give a probability from 0 to 1"),
         ("vflip", "1.1", "1.1", "give a probability from 0 to 1"),
-        ("crop_pct", "0", "0.0", "give a fraction of the image, above 0 and up to 1"),
+        ("crop_pct", "0", "0.0", "give a fraction above 0; 1 keeps the whole image"),
         ("crop_padding", "-1", "-1", "give pixels, 0 or more"),
         ("scale", "[0.5, 0.4]", "[0.5, 0.4]", "give two fractions of the area, 0 < smallest <= largest <= 1"),
         (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mindcv.config import OPTION_TYPES, ConfigError, load_config
 from mindcv.config.loading import ALIASES
-from mindcv.config.yaml_file import MINDCV_OFF, dump_mapping, load_mapping, translate_mindcv
+from mindcv.config.mindcv_files import MINDCV_OFF, translate_mindcv
+from mindcv.config.yaml_file import dump_mapping, load_mapping
 
 scalars = (
     st.none()

@@ -1,13 +1,12 @@
-"""A YAML file is read without leniency, and MindCV's own keys are understood."""
+"""A YAML file is read without leniency."""
 
 import os
 from pathlib import Path
 
 import pytest
-import yaml
 
-from mindcv.config import ConfigError, load_config
-from mindcv.config.yaml_file import MINDCV_OFF, MINDCV_TUNES_OFF, load_mapping, translate_mindcv
+from mindcv.config import load_config
+from mindcv.config.yaml_file import load_mapping
 
 
 def test_load_mapping_keeps_the_order_of_the_file(recipe):
@@ -70,62 +69,6 @@ def test_a_file_without_permission_is_named(recipe, message):
     assert message("-c", path) == (
         f"{path}: cannot be read (Permission denied): give a readable YAML file after -c"
     )
-
-
-@pytest.mark.parametrize("key", sorted(MINDCV_OFF))
-def test_mindcv_switches_are_dropped_when_off_and_refused_when_on(key):
-    for off in MINDCV_OFF[key]:
-        assert translate_mindcv({key: off, "lr": 0.5}) == {"lr": 0.5}
-    off = MINDCV_OFF[key][0]
-    remedy = f"remove the line, or set it to {'null' if off is None else off}"
-    for on in ("something", 0.25, True, [1]):
-        with pytest.raises(ConfigError) as caught:
-            translate_mindcv({key: on})
-        assert str(caught.value) == f"{key}={on} is not available: {remedy}"
-
-
-def test_a_file_with_mindcv_switches_loads_when_they_are_off(recipe, message):
-    path = recipe(yaml.safe_dump({key: off[-1] for key, off in MINDCV_OFF.items()} | {"lr": 0.5}))
-    assert load_config(["-c", path]) == load_config(["--lr", "0.5"])
-    path = recipe('aug_splits: "three\ntimes"')
-    assert message("-c", path) == (
-        f"{path}: aug_splits=three times is not available: remove the line, or set it to 0"
-    )
-    said = message("--resume_opt", "true")
-    assert said.startswith("command line: unknown option 'resume_opt'; ")
-
-
-def test_what_only_tunes_a_mindcv_switch_is_dropped(recipe):
-    path = recipe("".join(f"{key}: 0.3\n" for key in sorted(MINDCV_TUNES_OFF)))
-    assert load_config(["-c", path]) == load_config([])
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("filter_bias_and_bn: true", "norm_and_bias"),
-        ("filter_bias_and_bn: false", "disable"),
-        ("filter_bias_and_bn: true\nweight_decay_filter: norm_and_bias", "norm_and_bias"),
-        ("weight_decay_filter: auto", "auto"),
-    ],
-)
-def test_filter_bias_and_bn_is_an_older_name(recipe, text, expected):
-    assert load_config(["-c", recipe(text)]).optimizer.weight_decay_filter == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("filter_bias_and_bn: 1", "filter_bias_and_bn=1 is neither true nor false: use weight_decay_filter"),
-        (
-            "filter_bias_and_bn: true\nweight_decay_filter: auto",
-            "filter_bias_and_bn=True contradicts weight_decay_filter=auto: keep the latter",
-        ),
-    ],
-)
-def test_filter_bias_and_bn_that_says_nothing_clear_is_refused(recipe, text, expected, message):
-    path = recipe(text)
-    assert message("-c", path) == f"{path}: {expected}"
 
 
 def test_a_recipe_of_the_package_is_found_by_its_name_unless_a_file_has_it(tmp_path, monkeypatch):

@@ -107,8 +107,8 @@ class AugmentConfig(Section):
         hflip: Probability of a horizontal flip; by default 0.5, and 0 for digits.
         vflip: Probability of a vertical flip.
         interpolation: How images are resized. pilcubic averages when it shrinks, as Pillow does.
-        crop_pct: Fraction of the resized image that the evaluation crop keeps; by default 0.875, and 1 for
-            small images.
+        crop_pct: Fraction of the resized image that the evaluation crop keeps, above 1 with a border; by
+            default 0.875, and 1 for small images.
         crop_padding: Largest random shift of small images; by default image_resize/8 for CIFAR and
             image_resize/16 for digits and MNIST.
     """
@@ -119,7 +119,9 @@ class AugmentConfig(Section):
     vflip: float = option(0.0, range=PROBABILITY)
     interpolation: Interpolation = option("bilinear", scope="network")
     crop_pct: float | None = option(
-        None, range=Range(1e-3, 1, "give a fraction of the image, above 0 and up to 1"), scope="network"
+        None,
+        range=Range(1e-3, 8, "give a fraction above 0; 1 keeps the whole image"),
+        scope="network",
     )
     crop_padding: int | None = option(None, range=Range(0, inf, "give pixels, 0 or more"), unit="pixels")
 
@@ -137,27 +139,29 @@ class PolicyConfig(Section):
         auto_augment: Policy: rand-m9-mstd0.5-inc1 and the like (RandAugment), original, originalr, v0 or v0r
             (AutoAugment), trivialaugwide, 3a (3-Augment), augmix-m3-w3-d2 and the like.
         color_jitter: Largest change of brightness, contrast and saturation, as one fraction or three, and of
-            hue as a fourth. A policy other than 3a replaces it.
+            hue as a fourth. A policy other than 3a replaces it. auto is 0.4, as in MindCV, and none for small
+            images; null is none.
         re_prob: Probability of erasing a random rectangle.
         re_scale: Smallest and largest fraction of the image's area that is erased.
         re_ratio: Smallest and largest aspect ratio of the rectangle.
-        re_value: What it is filled with: 0 is the mean colour, random is noise in each pixel.
+        re_value: What it is filled with: 0 is the mean colour, another number a grey in
+            units of the deviation from it, random is noise in each pixel.
         re_max_attempts: How often a rectangle that does not fit is drawn again.
     """
 
     auto_augment: str | None = option(None)
-    color_jitter: float | tuple[float, ...] | None = option(None)
+    color_jitter: float | tuple[float, ...] | Literal["auto"] | None = option("auto")
     re_prob: float = option(0.0, range=PROBABILITY)
     re_scale: tuple[float, float] = option((0.02, 0.33))
     re_ratio: tuple[float, float] = option((0.3, 3.3))
-    re_value: Literal[0, "random"] = option(0)
+    re_value: float | Literal["random"] = option(0.0, range=Range(-1000, 1000, "give a number, or random"))
     re_max_attempts: int = option(10, range=AT_LEAST_ONE)
 
     def check(self) -> None:
         """Check the pairs and the jitter."""
         check(self, "re_scale", _is_area(self.re_scale), AREAS)
         check(self, "re_ratio", _is_aspect(self.re_ratio), ASPECTS)
-        jitter = self.color_jitter
+        jitter = None if self.color_jitter == "auto" else self.color_jitter
         strengths = jitter if isinstance(jitter, tuple) else (jitter or 0.0,)
         check(self, "color_jitter", len(strengths) in (1, 3, 4), "give one fraction, three or four")
         check(self, "color_jitter", all(s in PROBABILITY for s in strengths), "give fractions from 0 to 1")

@@ -29,13 +29,14 @@ class CheckpointConfig(Section):
     Args:
         folder: Folder for checkpoints, history.csv and curve.png.
         interval: Epochs between two checkpoints.
-        policy: Keep the newest (latest_k) or the best (top_k) keep_checkpoint_max of them.
+        policy: Keep the newest (latest_k) or the best (top_k) keep_checkpoint_max of them; null keeps
+            all, as in MindCV.
         keep: How many of them are kept; the best one is kept in addition.
     """
 
     folder: str = option("./ckpt", yaml="ckpt_save_dir", aliases=("output_dir",))
     interval: int = option(1, yaml="ckpt_save_interval", range=AT_LEAST_ONE, scope="run", unit="epochs")
-    policy: SavePolicy = option("latest_k", yaml="ckpt_save_policy")
+    policy: SavePolicy | None = option("latest_k", yaml="ckpt_save_policy")
     keep: int = option(10, yaml="keep_checkpoint_max", range=AT_LEAST_ZERO)
 
 

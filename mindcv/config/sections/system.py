@@ -17,6 +17,9 @@ from mindcv.ranges import AT_LEAST_ONE, Range
 __all__ = ["ParallelConfig", "PrecisionConfig", "SystemConfig"]
 
 
+LARGEST_SCALE = 2.0**24
+
+
 @dataclass(frozen=True, kw_only=True)
 class SystemConfig(Section):
     """System.
@@ -49,14 +52,15 @@ class PrecisionConfig(Section):
         val_amp_level: The same for validate.py.
         loss_scale: Factor on the loss that keeps small gradients above zero in half precision.
         loss_scale_type: fixed; dynamic halves it at an overflow and doubles it after 2000 updates without
-            one; auto is dynamic where amp_level trains in fp16.
+            one; auto is dynamic where amp_level trains in fp16, from 2**24 as in MindCV, whatever loss_scale
+            says, and no scale elsewhere.
         drop_overflow_update: With a fixed loss scale too, skip an update whose gradients overflowed.
     """
 
     amp_level: AmpLevel = option("O0")
     amp_dtype: HalfPrecision = option("fp16")
     val_amp_level: AmpLevel = option("O0")
-    loss_scale: float = option(1.0, range=Range(1e-9, 2**24, "give a positive factor up to 2**24"))
+    loss_scale: float = option(1.0, range=Range(1e-9, LARGEST_SCALE, "give a positive factor up to 2**24"))
     loss_scale_type: LossScaleType = option("fixed")
     drop_overflow_update: bool = option(False)
 
@@ -65,6 +69,13 @@ class PrecisionConfig(Section):
         """Whether the loss scale changes."""
         half = self.amp_level != "O0" and self.amp_dtype == "fp16"
         return self.loss_scale_type == "dynamic" or (self.loss_scale_type == "auto" and half)
+
+    @property
+    def initial_loss_scale(self) -> float:
+        """The loss scale that training starts with."""
+        if self.loss_scale_type != "auto":
+            return self.loss_scale
+        return LARGEST_SCALE if self.dynamic else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
