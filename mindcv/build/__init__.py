@@ -1,6 +1,7 @@
 """From a `Config` to objects: the only room that knows both the options and the factories."""
 
 from mindcv.build.callbacks import build_callbacks
+from mindcv.build.class_names import scored_classes
 from mindcv.build.classifier import build_classifier, build_images
 from mindcv.build.evaluation import build_checkpoints, build_evaluation, build_validations
 from mindcv.build.exporting import (
@@ -19,7 +20,7 @@ from mindcv.build.optimization import (
 from mindcv.build.pipelines import build_training_data, build_validation_data
 from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
 from mindcv.build.runtime import start_runtime
-from mindcv.build.stored_config import load_stored_config, stored_options
+from mindcv.build.stored_config import load_stored_config, stored_options, tell_changes
 from mindcv.build.timed_step import (
     build_evaluated_network,
     build_synthetic_batch,
@@ -66,6 +67,8 @@ __all__ = [
     "load_stored_config",
     "normalized",
     "restore_run",
+    "scored_classes",
     "start_runtime",
     "stored_options",
+    "tell_changes",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mindspore import Parameter, Tensor, nn
 from tqdm import tqdm
 
+from mindcv.build.class_names import match_labels, relabelled
 from mindcv.build.networks import normalized
 from mindcv.build.pipelines import build_validation_data, evaluation_batches
 from mindcv.config import Config
@@ -31,6 +32,7 @@ def build_evaluation(
     data: Pipeline,
     runtime: Runtime,
     stop_requested: Callable[[], bool] = lambda: False,
+    classes: Sequence[str] = (),
 ) -> Callable[[], Evaluation | None]:
     """Return a function that scores the network as it then is, and names images that cannot be read.
 
@@ -42,13 +44,19 @@ def build_evaluation(
         data: The validation images.
         runtime: This process.
         stop_requested: Whether this process was asked to stop.
+        classes: Class names of the network, in the order of its logits; by default the images'.
+
+    Raises:
+        UserError: If the network does not know a class of the images.
     """
+    known = classes or data.source.classes
+    labels = match_labels(data.source, known, config.model.checkpoint_path or config.model.model_name)
     step = EvalStep(normalized(config, network), create_loss(config.loss.name, reduction="none"))
 
     def run() -> Evaluation | None:
         evaluation = evaluate(
             step,
-            evaluation_batches(data),
+            relabelled(evaluation_batches(data), labels),
             data.batch_size,
             combine=runtime.sum_over_ranks,
             stop_requested=stop_requested,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
+from mindcv.build.class_names import match_labels, relabelled, scored_classes
 from mindcv.build.networks import build_network
 from mindcv.build.pipelines import (
     build_some_images,
@@ -17,7 +18,7 @@ from mindcv.build.pipelines import (
 )
 from mindcv.config import Config, options_in_scope
 from mindcv.config.sections.system import PrecisionConfig
-from mindcv.data import Pipeline, describe_evaluation
+from mindcv.data import describe_evaluation
 from mindcv.errors import UserError
 from mindcv.export import ImageFormat
 from mindcv.runtime.session import Runtime
@@ -112,21 +113,11 @@ def build_quantization_images(
         as an evaluation sees them.
 
     Raises:
-        UserError: If the validation images' classes are not the network's, in the same order.
+        UserError: If the network does not know a class of the validation images.
     """
     calibration = build_some_images(config, config.dataset.train_split, count)
     scored = build_validation_data(config, runtime)
-    _check_classes(scored, classes, config.model.checkpoint_path)
-    return (images for images, _ in evaluation_batches(calibration)), evaluation_batches(scored)
-
-
-def _check_classes(data: Pipeline, classes: Sequence[str], path: str) -> None:
-    found = list(data.source.classes)
-    if not classes or found == list(classes):
-        return
-    different = [pair for pair in zip(found, classes, strict=False) if pair[0] != pair[1]]
-    difference = "the class '{}' where the network has '{}'".format(*different[0]) if different else "others"
-    raise UserError(
-        f"{data.source.origin}: has {len(found)} classes and {path} {len(classes)}, {difference}: give a "
-        "data_dir with the same classes"
-    )
+    known = scored_classes(config, classes, scored.source)
+    labels = match_labels(scored.source, known, config.model.checkpoint_path)
+    images = (images for images, _ in evaluation_batches(calibration))
+    return images, relabelled(evaluation_batches(scored), labels)

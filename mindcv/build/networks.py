@@ -6,6 +6,7 @@ from typing import Any
 
 from mindspore import nn
 
+from mindcv.build.class_names import check_teacher_classes
 from mindcv.build.pipelines import channel_scale, count_classes
 from mindcv.build.resumed_run import Found, resumed_options
 from mindcv.config import Config
@@ -128,6 +129,7 @@ def _teacher(config: Config, classes: Sequence[str]) -> nn.Cell:
     """Return the teacher with its EMA weights, which score higher, where its checkpoint holds them."""
     path = config.teacher.checkpoint_path
     try:
+        check_teacher_classes(config, classes)
         ema = any(name.startswith(EMA_PREFIX) for name in read_weights(path).tensors)
         teacher = create_model(
             num_classes=count_classes(config, classes),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mindcv.build.class_names import check_teacher_classes
 from mindcv.config import Config
 from mindcv.data import (
     OnnxTeacher,
@@ -146,6 +147,7 @@ def channel_scale(config: Config) -> tuple[Sequence[float], Sequence[float]]:
 def _onnx_teacher(config: Config, classes: Sequence[str]) -> OnnxTeacher | None:
     if not config.teacher.is_onnx:
         return None
+    check_teacher_classes(config, classes)
     mean, std = channel_scale(config)
     teacher = OnnxTeacher(
         config.teacher.model_name, mean=mean, std=std, num_classes=count_classes(config, classes)

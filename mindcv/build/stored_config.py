@@ -1,6 +1,7 @@
 """Read what a checkpoint or an exported network stores about itself: its training's options, its classes."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from mindcv.export import METADATA
 from mindcv.files.onnx_network import open_onnx
 from mindcv.models.weights.weight_files import read_weights
 
-__all__ = ["load_stored_config", "stored_options"]
+__all__ = ["load_stored_config", "stored_options", "tell_changes"]
+
+logger = logging.getLogger("mindcv.build")
+
+ONLY_IN_TRAINING = {"drop_rate", "drop_path_rate", "bn_momentum"}
 
 
 def load_stored_config(argv: Sequence[str]) -> tuple[Config, list[str]]:
@@ -38,6 +43,20 @@ def load_stored_config(argv: Sequence[str]) -> tuple[Config, list[str]]:
     if classes and kept.get("num_classes") is None:
         kept["num_classes"] = len(classes)
     return load_config(argv, kept, stored_in=f"{path} (options of its training)"), classes
+
+
+def tell_changes(config: Config) -> None:
+    """Log in one line which options stored in `ckpt_path` the command line or the YAML file changes."""
+    path = config.model.checkpoint_path
+    stored = stored_options(path)[0] if path else {}
+    given, names = config.options(), sorted(options_in_scope("network") - ONLY_IN_TRAINING)
+    changed = [
+        f"{name}={given[name]} instead of {stored[name]}"
+        for name in names
+        if stored.get(name, given[name]) != given[name] and stored[name] is not None
+    ]
+    if changed:
+        logger.info("%s: scored with %s", path, ", ".join(changed))
 
 
 def stored_options(path: str | Path) -> tuple[dict[str, Any], list[str]]:

@@ -1,32 +1,43 @@
 """Score a checkpoint: `python validate.py -c RECIPE.yaml --ckpt_path FILE --data_dir DIR`."""
 
 import sys
+from collections.abc import Sequence
 
-from mindcv.config import Config, load_config
+from mindcv.config import given_option
 from mindcv.errors import UserError
 from mindcv.runtime.program import run_program
 
 
-def validate(config: Config) -> None:
-    """Print the score of `ckpt_path`, or of published weights, on the validation split, each image once."""
+def validate(argv: Sequence[str]) -> None:
+    """Print the score of `ckpt_path`, or of published weights, on the validation split, each image once.
+
+    The options that belong to the network are by default those stored in the checkpoint.
+
+    Args:
+        argv: Command line without the program's name.
+    """
+    given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported
+    from mindcv import build
+
+    config, stored = build.load_stored_config(argv)
     if not (config.model.checkpoint_path or config.model.pretrained):
         raise UserError(
             "ckpt_path is not set, and random weights need no score: "
             "give --ckpt_path FILE, or --pretrained true"
         )
-    from mindcv import build
-
     runtime = build.start_runtime(config)
+    build.tell_changes(config)
     data = build.build_validation_data(config, runtime)
-    network = build.build_network(config, data.source.classes, runtime)
-    evaluation = build.build_evaluation(config, network, data, runtime)()
+    classes = build.scored_classes(config, stored, data.source)
+    network = build.build_network(config, classes, runtime)
+    evaluation = build.build_evaluation(config, network, data, runtime, classes=classes)()
     if runtime.is_main:
         print(evaluation)
 
 
 def main() -> None:
     """Run the program with this process's command line."""
-    run_program(lambda: validate(load_config(sys.argv[1:])))
+    run_program(lambda: validate(sys.argv[1:]))
 
 
 if __name__ == "__main__":

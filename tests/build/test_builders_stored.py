@@ -206,3 +206,15 @@ def test_a_missing_checkpoint_is_one_line(tmp_path, capsys):
         run_program(lambda: build.load_stored_config(["--ckpt_path", str(tmp_path / "no.ckpt")]))
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"error: {tmp_path}/no.ckpt: no such checkpoint: check the path\n"
+
+
+def test_a_validation_says_in_one_line_what_it_changes(checkpoint, caplog):
+    path = checkpoint()
+    with caplog.at_level("INFO", "mindcv.build"):
+        build.tell_changes(build.load_stored_config(["--ckpt_path", path])[0])
+        assert caplog.messages == []
+        argv = ["--ckpt_path", path, "--image_resize", "224", "--crop_pct", "1.0", "--drop_rate", "0.1"]
+        build.tell_changes(build.load_stored_config([*argv, "--batch_size", "3"])[0])
+    assert caplog.messages == [
+        f"{path}: scored with crop_pct=1.0 instead of 0.9, image_resize=224 instead of 48"
+    ]

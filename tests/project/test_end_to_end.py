@@ -30,6 +30,7 @@ SMALL_RUN = (
 NOTICES = re.compile(
     r"distribute=True, but one process was started: one device is used"
     r"|num_parallel_workers=8 is more than this machine's cores: using \d+"
+    r"|.*\.ckpt: scored with model=mnasnet_050 instead of mnasnet_075"
     r"|global batch \d+ = 1 x \d+, peak lr [\d.e-]+"
 )
 SCORE = r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})"
