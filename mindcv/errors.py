@@ -53,5 +53,5 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     Returns:
         ``"; did you mean 'x'?"``, or an empty string if no valid name is near.
     """
-    near = get_close_matches(name, list(options), n=1)
+    near = get_close_matches(name, list(options), n=1, cutoff=0.75)
     return f"; did you mean '{near[0]}'?" if near else ""

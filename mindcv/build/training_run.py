@@ -14,6 +14,7 @@ from mindcv.build.runtime import start_runtime
 from mindcv.build.training_step import broadcast_initial_values, build_train_step
 from mindcv.config import Config
 from mindcv.engine import Trainer, training_state
+from mindcv.models import find_model
 
 __all__ = ["create_trainer"]
 
@@ -44,6 +45,7 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
     Raises:
         UserError: If options, data and files do not fit together.
     """
+    find_model(config.model.model_name)  # a wrong name is reported before the dataset is read
     runtime = start_runtime(config)
     data = build_training_data(config, runtime)
     classes = data.source.classes

@@ -190,7 +190,7 @@ def _check_names(names: Iterable[str]) -> None:
     """Reject an unknown option and suggest the nearest valid one."""
     for name in names:
         if name not in OPTION_TYPES:
-            near = get_close_matches(name, [*OPTION_TYPES, *ALIASES], n=1)
+            near = get_close_matches(name, [*OPTION_TYPES, *ALIASES], n=1, cutoff=0.75)
             meant = ALIASES.get(near[0], near[0]) if near else None
             remedy = f"did you mean '{meant}'?" if meant else "--help lists all options"
             raise ConfigError(f"unknown option '{name}'; {remedy}")

@@ -22,7 +22,8 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     """Run a program from its command line to its end, and exit.
 
     A `UserError` becomes one line on standard error and its own status, usually 2; Ctrl-C or kill becomes
-    status 130, whether the program stops there or has saved its state first. One of several processes exits
+    status 130, whether the program stops there or has saved its state first; a reader of its output that
+    ends early is status 141 without a word. One of several processes exits
     at once, without waiting for the others: if one fails, the launcher ends them all.
 
     Args:
@@ -36,6 +37,10 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     try:
         detect_launch()
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 128 + signal.SIGPIPE
     except UserError as error:
         status = _report_mistake(error, launch)
     except KeyboardInterrupt:

@@ -290,3 +290,9 @@ def test_parse_args_exits_with_2(capsys):
         parse_args(["--lr", "-1"])
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"error: command line: lr=-1.0 is out of range: {POSITIVE}\n"
+
+
+def test_a_name_that_only_looks_a_little_alike_is_not_suggested(message):
+    assert message("--image_path", "x") == (
+        "command line: unknown option 'image_path'; --help lists all options"
+    )

@@ -305,3 +305,16 @@ def test_ctrl_c_or_kill_ends_a_program_with_one_line_and_status_130(stop, before
         program.send_signal(stop)
         _, said = program.communicate(timeout=30)
     assert (program.returncode, said) == (130, "stopped by Ctrl-C or kill\n")
+
+
+def test_a_reader_that_ends_early_ends_a_program_without_a_word():
+    script = (
+        "import sys; from mindcv.runtime.program import run_program; "
+        "run_program(lambda: [print('x' * 80) for _ in range(10000)])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
