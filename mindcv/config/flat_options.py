@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindcv.config.loading import parse_args
-from mindcv.config.yaml_file import MINDCV_OFF, MINDCV_TUNES_OFF, dump_mapping
+from mindcv.config.mindcv_files import MINDCV_OFF
+from mindcv.config.yaml_file import dump_mapping
 
 __all__ = ["parse_flat_args", "save_args"]
 
@@ -22,7 +23,7 @@ def parse_flat_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     options = parse_args(argv).options()
     off = {name: values[0] for name, values in MINDCV_OFF.items()}
-    return argparse.Namespace(**{**off, **dict.fromkeys(sorted(MINDCV_TUNES_OFF)), **options})
+    return argparse.Namespace(**{**off, "amp_cast_list": None, **options})
 
 
 def save_args(args: argparse.Namespace, filepath: str, rank: int = 0) -> None:

@@ -82,7 +82,7 @@ DIFFERENCES = [
 
 
 @pytest.mark.parametrize(("text", "difference"), DIFFERENCES)
-def test_another_meaning_is_told_once_in_one_line(recipe, capsys, text, difference):
+def test_another_meaning_is_reported_once_in_one_line(recipe, capsys, text, difference):
     path = recipe(text)
     load_config(["-c", path])
     assert capsys.readouterr().err == f"{path}: unlike in MindCV, {difference} (see docs/migration.md)\n"
