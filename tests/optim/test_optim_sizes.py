@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 MODES = {"graph": 0, "pynative": 1}
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one core", "two cores"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(1, id="one core", marks=pytest.mark.slow), pytest.param(2, id="two cores")],
+)
 def updated(request, tmp_path_factory):
     """Parameters after the updates, by mode, case and size."""
     out = tmp_path_factory.mktemp("sizes") / "parameters.npz"
