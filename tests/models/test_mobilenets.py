@@ -9,8 +9,9 @@ from mindcv.models import create_model, freeze, summarize
 from mindcv.models.weights.layouts import in_layout
 from mindcv.optim import create_optimizer
 from mindcv.step import NetworkWithLoss, TrainStep
+from tests.support.networks import values_of
 from tests.support.peers import timm, torch
-from tests.support.random_weights import fresh, images, ours, values_of
+from tests.support.random_weights import fresh, images, ours
 
 # Trainable parameters as in timm, million MACs at 224 px.
 COUNTS = {
@@ -22,13 +23,6 @@ COUNTS = {
     "mobilenet_v3_small_100": (2_542_856, "56.5"),
 }
 TRIED = ["mobilenet_v2_050", "mobilenet_v3_small_100"]
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 @pytest.mark.parametrize("name", COUNTS)

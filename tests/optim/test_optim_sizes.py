@@ -1,4 +1,7 @@
-"""Every optimizer against its formula in float64, for tensors that reach all paths of MindSpore's kernels."""
+"""Every optimizer against its formula in float64, for tensors that reach all paths of MindSpore's kernels.
+
+That one core computes the same as two is shown by the slow tests only.
+"""
 
 import subprocess
 import sys

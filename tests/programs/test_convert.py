@@ -16,17 +16,13 @@ from mindcv.models import create_model
 from mindcv.models.conversion import convert_weights
 from mindcv.models.weights.weight_files import read_weights
 from mindcv.programs.convert import convert, parse_options
+from tests.support.networks import values_of
 from tests.support.peers import torch
-from tests.support.random_weights import CLASSES, fresh, images, logits_of, ours, peer, values_of
+from tests.support.random_weights import CLASSES, fresh, images, logits_of, ours, peer
 
 ROOT = Path(__file__).parents[2]
 MODEL = "mnasnet_small"
 KEYS = {"model": MODEL, "num_classes": CLASSES, "in_channels": 3, "padding": "symmetric"}
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 @pytest.fixture(scope="module")
