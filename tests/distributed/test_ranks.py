@@ -15,7 +15,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import pytest
-from distributed.jobs import LAUNCH, SCRIPTS, Finished, Job, kill, python, run
+from distributed.jobs import LAUNCH, SCRIPTS, Finished, Job, at_once, kill, mpirun, python, run
 from distributed.recipes import (
     CLASSES,
     ENDING_SECONDS,
@@ -36,6 +36,15 @@ from mindcv.files.checkpoint_file import read_checkpoint
 EPOCH = re.compile(
     r"epoch (\d+)/\d+  loss \d+\.\d{4}  lr 0\.02  \d+ images/s  \|  validation: top-1 (\d\.\d{4})  .*\n"
 )
+
+
+@pytest.fixture(scope="module")
+def jobs(write: Callable[..., Path]) -> Iterator[dict[str, Job]]:
+    """Two jobs of two ranks, together.py and training.py."""
+    together = mpirun(2, SCRIPTS / "together.py", "-c", "recipe.yaml"), write(RECIPE, image_resize=16)
+    train = mpirun(2, SCRIPTS / "training.py", "-c", "recipe.yaml"), write(TRAINING, epoch_size=9999)
+    with at_once(together=together, train=train) as jobs:
+        yield jobs
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> Iterator[Callable[..., Finished]]:
-    """A function that runs a program in this process, which spares the seconds that MindSpore takes to start.
+    """A function that runs a program in this process, so that MindSpore need not start again.
 
     Its working directory is `tmp_path`.
     """

@@ -1,4 +1,4 @@
-"""What tests of any network need."""
+"""Read the parameters of a network, for tests of any network."""
 
 import numpy as np
 from mindspore import nn
