@@ -162,7 +162,12 @@ def test_maps_are_chosen_for_a_pyramid_only():
 
 
 @pytest.mark.parametrize(
-    ("mode", "has_run"), [(ms.PYNATIVE_MODE, True), (ms.GRAPH_MODE, False), (ms.GRAPH_MODE, True)]
+    ("mode", "has_run"),
+    [
+        (ms.PYNATIVE_MODE, True),
+        pytest.param(ms.GRAPH_MODE, False, marks=pytest.mark.slow),
+        (ms.GRAPH_MODE, True),
+    ],
 )
 def test_a_classifier_is_exchanged_and_keeps_its_names(mode, has_run):
     ms.set_context(mode=mode)
@@ -184,7 +189,7 @@ def test_a_classifier_is_exchanged_and_keeps_its_names(mode, has_run):
     np.testing.assert_allclose(logits.asnumpy(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
+@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, pytest.param(ms.GRAPH_MODE, marks=pytest.mark.slow)])
 def test_without_a_classifier_the_means_of_the_features_come_out(mode):
     ms.set_context(mode=mode)
     network = tiny().set_train(False)
