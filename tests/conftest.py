@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,21 @@ def pytest_configure() -> None:
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _pynative() -> Iterator[None]:
+    """A test starts in PyNative mode and leaves it so, whatever mode it chooses itself."""
+    to_pynative()
+    yield
+    to_pynative()
+
+
+def to_pynative() -> None:
+    """Choose PyNative mode, if a test has imported MindSpore at all."""
+    mindspore = sys.modules.get("mindspore")
+    if mindspore is not None:
+        mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
 
 
 @pytest.fixture(scope="session")

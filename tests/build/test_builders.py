@@ -19,11 +19,6 @@ from tests.support.training import usual_trainer
 ALONE = Runtime(device="CPU")
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """Two classes of three images in both splits; the working directory, too, is a temporary one."""

@@ -3,7 +3,6 @@
 import json
 import math
 
-import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
@@ -21,11 +20,6 @@ from tests.support.exporting import random_network
 
 ALONE = Runtime(device="CPU")
 CLASSES = ["apple", "pear", "sky"]
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def config_for(**options) -> Config:

@@ -25,14 +25,10 @@ from mindcv.step import (
     NetworkWithTeacherLogits,
     TrainStep,
 )
+from tests.support.networks import values_of
 
 ALONE = Runtime(device="CPU")
 CLASSES = ("apple", "pear", "sky")
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def config_for(photos: Path | str = "", **options: Any) -> Config:
@@ -63,10 +59,6 @@ def checkpoint(path: Path, seed: int, classes: int = len(CLASSES)) -> Path:
 def never() -> bool:
     """Whether the run is to stop."""
     return False
-
-
-def values(network: nn.Cell) -> dict[str, np.ndarray]:
-    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
 
 
 # --- images ------------------------------------------------------------------------------------------------
@@ -241,7 +233,7 @@ def test_a_new_classifier_is_randomly_initialized_in_training_alone(tmp_path):
     weights = create_model("mnasnet_small", 9, checkpoint_path=str(path)).parameters_dict()
     network = network_for(**options)
     assert network.classifier.weight.shape == (3, 1280)
-    for name, value in values(network).items():
+    for name, value in values_of(network).items():
         if "classifier" not in name:
             np.testing.assert_array_equal(value, weights[name].asnumpy())
     with pytest.raises(UserError, match=r"'classifier\.weight' has shape \(9, 1280\)"):
@@ -263,8 +255,8 @@ def test_a_teacher_of_the_registry_has_its_weights_and_the_loss_its_options(tmp_
     forward = build.build_forward(config, network_for(), CLASSES)
     assert isinstance(forward, NetworkWithTeacher)
     assert (forward.loss.alpha, forward.loss.temperature, forward.loss.hard) == (0.25, 3.0, True)
-    expected = values(create_model("mnasnet_small", 3, checkpoint_path=str(path)))
-    found = values(forward.teacher)
+    expected = values_of(create_model("mnasnet_small", 3, checkpoint_path=str(path)))
+    found = values_of(forward.teacher)
     assert list(found) == [f"teacher.{name}" for name in expected]
     for name, value in expected.items():
         np.testing.assert_array_equal(found[f"teacher.{name}"], value)

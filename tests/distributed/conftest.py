@@ -1,14 +1,12 @@
-"""The images and weights of these tests, and the quick jobs, which run at the same time."""
+"""The images, weights and recipes of these tests."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
-from distributed.jobs import SCRIPTS, Job, mpirun, python
-from distributed.recipes import CLASSES, MODEL, RECIPE, TRAINING, VALIDATE
+from distributed.recipes import CLASSES, MODEL
 from PIL import Image
 
 from mindcv.files.checkpoint_file import write_checkpoint
@@ -58,16 +56,3 @@ def write(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..
         return folder
 
     return recipe
-
-
-@pytest.fixture(scope="session")
-def jobs(write: Callable[..., Path], checkpoint: Path) -> Iterator[dict[str, Job]]:
-    """The quick jobs, which run at the same time."""
-    commands = {
-        "together": (mpirun(2, SCRIPTS / "together.py", "-c", "recipe.yaml"), write(RECIPE, image_resize=16)),
-        "validate": (mpirun(2, VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
-        "train": (mpirun(2, SCRIPTS / "training.py", "-c", "recipe.yaml"), write(TRAINING, epoch_size=9999)),
-        "alone": (python(VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)),
-    }
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(Job(*command)) for name, command in commands.items()}

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +126,13 @@ def kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+@contextmanager
+def at_once(**jobs: tuple[list[str], Path]) -> Iterator[dict[str, Job]]:
+    """Start jobs, each a command and its folder, at the same time; most of their first seconds they wait."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Job(*job)) for name, job in jobs.items()}
 
 
 def run(command: list[str], folder: Path, *, seconds: float = START_AND_RUN, **variables: str) -> Finished:

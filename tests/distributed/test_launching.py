@@ -4,12 +4,21 @@ import csv
 
 import mindspore as ms
 import pytest
-from distributed.jobs import LAUNCH, mpirun, run
+from distributed.jobs import LAUNCH, at_once, mpirun, python, run
 from distributed.recipes import DIGITS, RECIPE, SCORE, TRAIN, TRAINING, VAL_IMAGES, VALIDATE
 
 from mindcv.runtime.cluster import _address_for
 
 # --- validate.py -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def jobs(write, checkpoint):
+    """validate.py on two ranks and on one."""
+    two = mpirun(2, VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)
+    alone = python(VALIDATE, "-c", "recipe.yaml"), write(RECIPE, ckpt_path=checkpoint)
+    with at_once(validate=two, alone=alone) as jobs:
+        yield jobs
 
 
 def test_validate_prints_once_on_two_ranks_what_it_prints_on_one(jobs):

@@ -19,11 +19,6 @@ from mindcv.programs.average_checkpoints import average
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def write(path: Path, metadata=None, **tensors) -> Path:
     """Write a checkpoint; two underscores in a name are a dot."""
     arrays = {n.replace("__", "."): Tensor(np.asarray(value)) for n, value in tensors.items()}

@@ -27,11 +27,6 @@ from mindcv.step import LossScale, NetworkWithLoss, TrainStep
 from tests.support.training import usual_trainer
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def trainer(*callbacks: ms.Callback, epochs: int = 2, data: Batches | None = None, **options):
     return usual_trainer(
         step_of(network()),

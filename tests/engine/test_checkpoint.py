@@ -15,11 +15,6 @@ from mindcv.models.weights import load_weights
 from mindcv.step import NetworkWithLoss, TrainStep
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.fixture
 def weight() -> Parameter:
     return Parameter(Tensor([0.0]), name="w")

@@ -14,13 +14,6 @@ CLASSES = 8
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 class Same(nn.Cell):
     """Takes images of shape [N, CLASSES, 1, 1] as logits, and remembers what it was given."""
 

@@ -25,11 +25,6 @@ from mindcv.step import NetworkWithLoss, TrainStep
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def test_rates_rise_by_one_factor_from_the_lowest_to_the_highest():
     rates = exponential_rates(1e-6, 10.0, 15)
     np.testing.assert_allclose(rates, [10 ** (-6 + i / 2) for i in range(15)], rtol=1e-12)

@@ -15,12 +15,9 @@ from tests.support.training import usual_trainer
 
 
 @pytest.fixture(autouse=True)
-def _pynative(monkeypatch, tmp_path):
+def _alone(monkeypatch, tmp_path):
     monkeypatch.setattr(logging.getLogger("mindcv"), "handlers", [])
     monkeypatch.chdir(tmp_path)
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def test_with_restored_weights_training_ends_as_if_nothing_had_happened(tmp_path):

@@ -23,13 +23,6 @@ RATES = [2 / (step + 10) for step in range(STEPS * EPOCHS)]
 NOBODY = Evaluation(images=2, top1=1, top5=2, loss_sum=1.0)
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 class Batches:
     """Points of the plane in memory, whose class is the direction they lie in; `world_size` ranks at once."""
 

@@ -30,11 +30,6 @@ class Doubled(MnasNet):
         return 2 * super().forward_head(x)
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def message(call) -> str:
     with pytest.raises(UserError) as caught:
         call()

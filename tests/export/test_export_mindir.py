@@ -20,11 +20,6 @@ from tests.support.exporting import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.mark.parametrize(
     ("name", "padding", "uint8_input"),
     [

@@ -43,11 +43,6 @@ KINDS = [  # of network, padding and input
 ]
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.fixture(scope="module")
 def small():
     """A network and what it computes."""

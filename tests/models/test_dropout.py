@@ -16,13 +16,6 @@ SIZE = 100_003
 STAGES = (Stage(expand=1, channels=8, blocks=3, stride=1, kernel=3),)
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def ones(*shape: int) -> Tensor:
     return Tensor(np.ones(shape, np.float32))
 

@@ -2,7 +2,6 @@
 
 import logging
 
-import mindspore as ms
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,16 +13,12 @@ from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
 from mindcv.models.weights import load_weights
 from mindcv.models.weights.adaptation import adapt_stem, fold_eps
+from tests.support.networks import values_of
 from tests.support.peers import timm, torch
-from tests.support.random_weights import CLASSES, images, logits_of, ours, values_of
+from tests.support.random_weights import CLASSES, images, logits_of, ours
 
 MODEL = "mnasnet_small"
 EPSILONS = st.floats(1e-8, 0.1)
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 @settings(deadline=None)

@@ -9,6 +9,7 @@ from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import FeaturePyramid, MnasNet, create_model, feature_pyramid, freeze
 from mindcv.models.mnasnet import Stage
+from tests.support.networks import values_of
 from tests.support.peers import timm, torch
 
 TINY = (  # compiles in little time
@@ -19,23 +20,12 @@ TINY = (  # compiles in little time
 PARTS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def tiny(**kwargs) -> MnasNet:
     return MnasNet(TINY, 1.0, 8, **{"num_classes": 7, **kwargs})
 
 
 def images(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-
-
-def values(network: nn.Cell) -> dict[str, np.ndarray]:
-    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
 
 
 def with_random_statistics(network: nn.Cell) -> nn.Cell:
@@ -114,9 +104,9 @@ def test_a_pyramid_has_the_names_and_the_weights_of_its_network_and_no_more(tmp_
     path = tmp_path / "source.ckpt"
     write_checkpoint(path, source.parameters_dict(), {})
     options = {"features_only": True, "checkpoint_path": str(path)}
-    network = values(source)
+    network = values_of(source)
     for indices, cells in (((4,), 3 + 15), ((1, 3), 3 + 11), ((0,), 3 + 1)):
-        found = values(create_model("mnasnet_small", 9, out_indices=indices, **options))
+        found = values_of(create_model("mnasnet_small", 9, out_indices=indices, **options))
         assert list(found) == [
             name for name in network if name.startswith("features.") and int(name.split(".")[1]) < cells
         ]
@@ -172,16 +162,21 @@ def test_maps_are_chosen_for_a_pyramid_only():
 
 
 @pytest.mark.parametrize(
-    ("mode", "has_run"), [(ms.PYNATIVE_MODE, True), (ms.GRAPH_MODE, False), (ms.GRAPH_MODE, True)]
+    ("mode", "has_run"),
+    [
+        (ms.PYNATIVE_MODE, True),
+        pytest.param(ms.GRAPH_MODE, False, marks=pytest.mark.slow),
+        (ms.GRAPH_MODE, True),
+    ],
 )
 def test_a_classifier_is_exchanged_and_keeps_its_names(mode, has_run):
     ms.set_context(mode=mode)
     network = tiny().set_train(False)
-    before, x = values(network), Tensor(images(2, 3, 32, 32))
+    before, x = values_of(network), Tensor(images(2, 3, 32, 32))
     if has_run:
         assert network(x).shape == (2, 7)
     network.reset_classifier(4)
-    after = values(network)
+    after = values_of(network)
     assert list(after) == list(before)
     assert [n for n in after if after[n].shape != before[n].shape] == ["classifier.weight", "classifier.bias"]
     assert network.get_classifier() is network.classifier
@@ -194,7 +189,7 @@ def test_a_classifier_is_exchanged_and_keeps_its_names(mode, has_run):
     np.testing.assert_allclose(logits.asnumpy(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
+@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, pytest.param(ms.GRAPH_MODE, marks=pytest.mark.slow)])
 def test_without_a_classifier_the_means_of_the_features_come_out(mode):
     ms.set_context(mode=mode)
     network = tiny().set_train(False)

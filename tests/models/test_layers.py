@@ -2,18 +2,12 @@
 
 import math
 
-import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
 from mindcv.models.dropout import DropPath, RandomState
 from mindcv.models.layers import Block, SqueezeExcite, conv2d, make_divisible
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def images(*shape: int) -> Tensor:

@@ -26,13 +26,6 @@ CFG = {"url": URL, "num_classes": 1000, "first_conv": "features.0", "classifier"
 B1 = [f"mnasnet_{width}" for width in ("050", "075", "100", "130", "140")]
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.GRAPH_MODE)
-
-
 @pytest.fixture
 def own_models(monkeypatch):
     """Models that a test registers are forgotten after it."""

@@ -30,11 +30,6 @@ COUNTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @lru_cache
 def built(name: str) -> nn.Cell:
     """A network that no test runs or changes."""

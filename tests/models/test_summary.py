@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
@@ -27,11 +26,6 @@ PUBLISHED = {
     "semnasnet_100": (3_887_038, None, "311.6"),
     "mnasnet_small": (2_030_264, None, "68.3"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

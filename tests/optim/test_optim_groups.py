@@ -9,14 +9,6 @@ from mindcv.errors import UserError
 from mindcv.optim import create_optimizer
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=before)
-
-
 def make_parameters():
     values = {"weight": np.ones((2, 3)), "norm.gamma": np.ones(2), "bias": np.zeros(3)}
     return [Parameter(Tensor(value, ms.float32), name=name) for name, value in values.items()]

@@ -1,4 +1,7 @@
-"""Every optimizer against its formula in float64, for tensors that reach all paths of MindSpore's kernels."""
+"""Every optimizer against its formula in float64, for tensors that reach all paths of MindSpore's kernels.
+
+That one core computes the same as two is shown by the slow tests only.
+"""
 
 import subprocess
 import sys
@@ -15,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 MODES = {"graph": 0, "pynative": 1}
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one core", "two cores"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(1, id="one core", marks=pytest.mark.slow), pytest.param(2, id="two cores")],
+)
 def updated(request, tmp_path_factory):
     """Parameters after the updates, by mode, case and size."""
     out = tmp_path_factory.mktemp("sizes") / "parameters.npz"

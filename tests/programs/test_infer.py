@@ -39,11 +39,6 @@ TRAINING = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
     """One network of random weights and statistics as a checkpoint and as two ONNX files, and its average."""

@@ -1,11 +1,8 @@
 """The programs as a user meets them: real processes, real files, another working directory than the clone."""
 
 import csv
-import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,50 +12,11 @@ import pytest
 from mindcv import create_model
 from mindcv.errors import UserError
 from mindcv.runtime.environment import accelerator_present
+from tests.support.programs import RECIPES, ROOT, SMALL_RUN, Finished, files_below, refusal, run
 
-ROOT = Path(__file__).parents[2]
-RECIPES = ROOT / "configs" / "mnasnet"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# The recipe, cut down to seconds. No dropout and no label smoothing: so graph and PyNative mode agree to the
-# last bit, where tiny differences would grow by two orders of magnitude with every step.
-SMALL_RUN = (
-    *("--device_target", "CPU", "--epoch_size", "2", "--warmup_epochs", "0", "--decay_epochs", "2"),
-    *("--image_resize", "32", "--scale", "[0.5, 1.0]", "--batch_size", "8", "--lr", "0.0002"),
-    *("--drop_rate", "0", "--label_smoothing", "0", "--bn_momentum", "0.5"),
-)
-NOTICES = re.compile(
-    r"distribute=True, but one process was started: one device is used"
-    r"|num_parallel_workers=8 is more than this machine's cores: using \d+"
-    r"|.*\.ckpt: scored with model=mnasnet_050 instead of mnasnet_075"
-    r"|global batch \d+ = 1 x \d+, peak lr [\d.e-]+"
-)
 SCORE = r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The result of a process; its notices are taken out of `errors`."""
-
-    status: int
-    output: str
-    errors: list[str]
-
-
-def run(*arguments: object, cwd: Path, **environment: str) -> Finished:
-    """Run Python with the environment of a fresh shell."""
-    ours = ("ONEDNN_MAX_CPU_ISA", "MS_DEV_HOST_BLOCKING_RUN", "OMP_NUM_THREADS", "PYTHONPATH")
-    fresh = {name: value for name, value in os.environ.items() if name not in ours}
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**fresh, **environment},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-    )
-    errors = [line for line in done.stderr.splitlines() if not NOTICES.fullmatch(line)]
-    return Finished(done.returncode, done.stdout, errors)
 
 
 def train(*arguments: object, cwd: Path) -> Finished:
@@ -73,10 +31,6 @@ def validate(*arguments: object, cwd: Path) -> Finished:
 def history(folder: Path) -> list[dict[str, str]]:
     with (folder / "history.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def files_below(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 @dataclass(frozen=True)
@@ -199,63 +153,6 @@ def test_an_installed_package_imports_from_any_folder(tmp_path: Path):
     assert imported == Finished(0, f"{source / 'mindcv' / '__init__.py'}\n", [])
 
 
-def refusal(process: Finished) -> str:
-    """The one line with which a program refused what a user wanted."""
-    assert process.status == 2
-    assert process.output == ""
-    (line,) = process.errors
-    return line
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "error: data_dir is not set: give the folder of dataset=imagenet"),
-        (
-            ["--data_dir", "nowhere"],
-            "error: nowhere is not a folder of images: data_dir should hold one folder per class, "
-            "as in nowhere/train/CLASS/IMAGE.jpg",
-        ),
-        (
-            ["--data_dir", "PHOTOS", "--model", "mnasnet_07"],
-            "error: unknown model 'mnasnet_07'; did you mean 'mnasnet_075'?",
-        ),
-        (
-            ["--data_dir", "PHOTOS", "--num_classes", "2"],
-            "error: num_classes=2 is too small: PHOTOS/train has the label 2, so give 3 or more",
-        ),
-        (
-            ["--data_dir", "PHOTOS", "--batch_size", "73"],
-            "error: 72 images of PHOTOS/train do not fill one batch of batch_size=73: "
-            "lower batch_size or add images",
-        ),
-        (
-            ["--data_dir", "PHOTOS", "--ckpt_save_dir", "a file"],
-            "error: ckpt_save_dir=a file cannot be written (File exists): choose another one",
-        ),
-    ],
-)
-def test_training_refuses_a_users_mistake_in_one_line(
-    arguments: list[str], message: str, photos: Path, tmp_path: Path
-):
-    (tmp_path / "a file").touch()
-    given = [argument.replace("PHOTOS", str(photos)) for argument in arguments]
-    process = train(*SMALL_RUN, *given, cwd=tmp_path)
-    assert refusal(process) == message.replace("PHOTOS", str(photos))
-    assert files_below(tmp_path) == {"a file"}
-    assert not (tmp_path / "ckpt").exists()
-
-
-def test_a_class_missing_in_validation_is_named(photos: Path, tmp_path: Path):
-    copy = tmp_path / "copy"
-    shutil.copytree(photos, copy)
-    shutil.rmtree(copy / "val" / "Äpfel und Birnen 苹果")
-    assert refusal(train("--data_dir", copy, *SMALL_RUN, cwd=tmp_path)) == (
-        f"error: {copy}/train has the class 'Äpfel und Birnen 苹果', which {copy}/val lacks: "
-        f"add it there, or list all classes in {copy}/classes.txt, one per line"
-    )
-
-
 @pytest.mark.skipif(accelerator_present(), reason="this machine has an accelerator")
 def test_a_device_that_is_not_there_is_refused(photos: Path, tmp_path: Path):
     process = train("--data_dir", photos, *SMALL_RUN, "--device_target", "GPU", cwd=tmp_path)
@@ -265,22 +162,3 @@ def test_a_device_that_is_not_there_is_refused(photos: Path, tmp_path: Path):
 def test_validate_refuses_a_checkpoint_that_is_missing(photos: Path, tmp_path: Path):
     process = validate("--data_dir", photos, "--ckpt_path", "no.ckpt", cwd=tmp_path)
     assert refusal(process) == "error: no.ckpt: no such checkpoint: check the path"
-
-
-def test_validate_refuses_a_truncated_checkpoint(trained: TrainingRun, photos: Path, tmp_path: Path):
-    cut = tmp_path / "cut.ckpt"
-    cut.write_bytes(trained.checkpoint.read_bytes()[:-1000])
-    process = validate("--data_dir", photos, "--ckpt_path", cut, cwd=tmp_path)
-    assert refusal(process) == f"error: {cut}: the checkpoint is truncated or damaged: use another one"
-
-
-def test_validate_refuses_a_checkpoint_of_another_model(trained: TrainingRun, photos: Path, tmp_path: Path):
-    process = validate(
-        "--data_dir", photos, "--ckpt_path", trained.checkpoint, "--model", "mnasnet_050", cwd=tmp_path
-    )
-    error = refusal(process)
-    assert error.startswith(
-        f"error: {trained.checkpoint}: 'features.0.weight' has shape (24, 3, 3, 3), and (16, 3, 3, 3) in the "
-        "network; "
-    )
-    assert error.endswith(" more: choose the model, num_classes and in_channels that the file was made with")

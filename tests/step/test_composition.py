@@ -62,12 +62,6 @@ EVERYTHING = {
 
 
 @pytest.fixture(autouse=True)
-def _pynative_in_the_end():
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
     """A model of three blocks, which only these tests know."""
 

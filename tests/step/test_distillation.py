@@ -8,6 +8,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindcv.errors import UserError
 from mindcv.loss import create_loss
 from mindcv.step import DistillationLoss, NetworkWithTeacher, NetworkWithTeacherLogits, Normalized
+from tests.support.networks import values_of
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 N, C = 6, 5
@@ -188,10 +189,6 @@ def normalized(network):
     return Normalized(network, [120.0] * 3, [60.0] * 3)
 
 
-def values(network):
-    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
-
-
 def batches(count):
     rng = np.random.default_rng(3)
     for _ in range(count):
@@ -206,7 +203,7 @@ def test_a_teacher_in_a_training_step_stays_as_it_was_and_says_what_it_says_alon
     given = normalized(teacher)
     if evaluated_before:
         given.set_train(False)(next(batches(1))[1])
-    before, student_before = values(alone), values(student)
+    before, student_before = values_of(alone), values_of(student)
     loss = Remembering(DistillationLoss(create_loss(), alpha=0.5, temperature=2.0))
     forward = NetworkWithTeacher(normalized(student), given, loss)
     step = Step(forward, nn.SGD(student.trainable_params(), 0.1)).set_train(True)
@@ -215,11 +212,11 @@ def test_a_teacher_in_a_training_step_stays_as_it_was_and_says_what_it_says_alon
     for labels, images in batches(3):
         step(images, labels)
         np.testing.assert_array_equal(loss.seen.asnumpy(), plain(images).asnumpy())
-    after = values(teacher)
+    after = values_of(teacher)
     assert list(after) == [f"teacher.{name}" for name in before]
     for name, array in before.items():
         np.testing.assert_array_equal(after[f"teacher.{name}"], array, err_msg=name)
-    moved = [name for name, array in values(student).items() if (array != student_before[name]).any()]
+    moved = [name for name, array in values_of(student).items() if (array != student_before[name]).any()]
     assert moved == list(student_before)
 
 
@@ -260,7 +257,7 @@ def test_logits_that_come_with_the_batch_teach_as_the_teacher_itself_does():
         forward = network_with(normalized(student), *teachers, loss)
         step = Step(forward, nn.SGD(student.trainable_params(), 0.1)).set_train(True)
         losses = [float(step(*batch[:count])) for batch in given]
-        results.append((losses, values(student)))
+        results.append((losses, values_of(student)))
     (losses, weights), (losses_of_logits, weights_of_logits) = results
     assert len(set(losses)) == 3
     assert losses == pytest.approx(losses_of_logits, rel=1e-6)

@@ -20,13 +20,6 @@ STAGES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def small_mnasnet() -> MnasNet:
     ms.set_seed(3)
     return MnasNet(STAGES, 1.0, 8, num_classes=5, drop_rate=0.0, bn_momentum=0.9)

@@ -23,11 +23,6 @@ def mode(request):
     ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
-@pytest.fixture
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 class Same(nn.Cell):
     """Takes logits as images."""
 
@@ -79,7 +74,6 @@ def test_train_step_is_gradient_descent(loss_scale, soft):
         np.testing.assert_allclose(network.bias.asnumpy(), bias, atol=1e-6)
 
 
-@pytest.mark.usefixtures("_pynative")
 def test_train_step_leaves_alone_what_the_optimizer_does_not_have():
     weight, bias, images, labels = (part.astype(np.float32) for part in problem())
     network = linear(weight, bias)
@@ -135,13 +129,11 @@ def test_normalized_subtracts_the_mean_and_divides_by_the_deviation(dtype):
     np.testing.assert_allclose(out.asnumpy(), expected, atol=1e-6)
 
 
-@pytest.mark.usefixtures("_pynative")
 def test_normalized_takes_grey_images():
     out = Normalized(Same(), [10.0], [2.0])(Tensor(np.full((1, 1, 2, 2), 16, np.uint8)))
     np.testing.assert_array_equal(out.asnumpy(), np.full((1, 1, 2, 2), 3.0))
 
 
-@pytest.mark.usefixtures("_pynative")
 def test_no_cell_renames_or_adds_parameters():
     network = nn.SequentialCell(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
     names = list(network.parameters_dict())
@@ -193,7 +185,6 @@ def test_eval_step_counts_as_numpy_does(classes):
     assert score(logits, labels) == (pytest.approx(loss, rel=1e-5), top1, top5)
 
 
-@pytest.mark.usefixtures("_pynative")
 @pytest.mark.parametrize("classes", [2, 5, 6, 10])
 def test_equal_logits_rank_the_label_last(classes):
     labels = np.arange(classes)
@@ -202,7 +193,6 @@ def test_equal_logits_rank_the_label_last(classes):
     assert (top1, top5) == (0, classes if classes <= 5 else 0)
 
 
-@pytest.mark.usefixtures("_pynative")
 @pytest.mark.parametrize("classes", [2, 5, 6, 10])
 def test_nan_logits_score_nothing(classes):
     labels = np.arange(classes)
@@ -214,7 +204,6 @@ def test_nan_logits_score_nothing(classes):
     assert score(logits, labels)[1:] == counts(logits, labels)[1:] == (classes - 1, classes - 1)
 
 
-@pytest.mark.usefixtures("_pynative")
 def test_padding_images_do_not_count_whatever_their_logits():
     logits = np.eye(6)
     expected = counts(logits, np.arange(6))
@@ -224,7 +213,6 @@ def test_padding_images_do_not_count_whatever_their_logits():
     assert score(filled[6:], labels[6:]) == (0.0, 0, 0)
 
 
-@pytest.mark.usefixtures("_pynative")
 def test_the_best_five_count_towards_top_five():
     logits = np.tile(np.arange(10.0), (10, 1))  # class 9 ranks first, class 0 last
     for label in range(10):
@@ -232,7 +220,6 @@ def test_the_best_five_count_towards_top_five():
         assert (top1, top5) == (label == 9, label >= 5)
 
 
-@pytest.mark.usefixtures("_pynative")
 def test_half_precision_logits_are_scored_in_single_precision():
     step = EvalStep(Same(), nn.CrossEntropyLoss(reduction="none"))
     logits = Tensor(np.eye(6), ms.float16)

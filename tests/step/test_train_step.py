@@ -17,6 +17,7 @@ from mindcv.step import (
     batch_norm_statistics,
     initialize_ema_model,
 )
+from tests.support.networks import values_of
 
 FEATURES, CLASSES, BATCH = 4, 3, 6
 
@@ -54,10 +55,6 @@ def run(step: TrainStep, parts: list[tuple[np.ndarray, np.ndarray]]) -> list[flo
     return [float(step(Tensor(images), Tensor(labels))) for images, labels in parts]
 
 
-def values(network: nn.Cell) -> dict[str, np.ndarray]:
-    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
-
-
 def gradients(network: nn.Cell, parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
     """The mean gradients of a dense layer over some batches."""
     weight, bias = (network.weight.asnumpy().astype(np.float64), network.bias.asnumpy())
@@ -80,7 +77,7 @@ def test_n_small_batches_are_one_large_batch_for_network_schedule_optimizer_and_
         ema = Ema(network, ema_model, 0.9)
         step = step_of(network, [0.5, 0.05], accumulation=accumulation, ema=ema)
         losses = run(step, given)
-        found.append((np.mean(losses), values(network), values(ema_model)))
+        found.append((np.mean(losses), values_of(network), values_of(ema_model)))
         assert step.optimizer.global_step.asnumpy().tolist() == [2]
         assert int(ema.updates.asnumpy()) == 2
     (loss, weights, averages), (loss_large, weights_large, averages_large) = found
@@ -94,14 +91,14 @@ def test_n_small_batches_are_one_large_batch_for_network_schedule_optimizer_and_
 def test_between_updates_nothing_moves_and_no_sum_is_left_after_one():
     network = dense()
     step = step_of(network, accumulation=2)
-    before = values(network)
+    before = values_of(network)
     first, second = batches(2)
     run(step, [first])
-    assert {name: value.tolist() for name, value in values(network).items()} == {
+    assert {name: value.tolist() for name, value in values_of(network).items()} == {
         name: value.tolist() for name, value in before.items()
     }
     run(step, [second])
-    assert all(np.abs(values(network)[name] - before[name]).max() > 1e-3 for name in before)
+    assert all(np.abs(values_of(network)[name] - before[name]).max() > 1e-3 for name in before)
     assert [total.asnumpy().any() for total in step.sums] == [False, False]
     assert int(step.batches.asnumpy()) == 0
 
@@ -115,8 +112,8 @@ def test_discarded_gradients_leave_no_trace_in_the_next_update():
     step.discard_gradients()
     run(step, good)
     run(step_of(reference, accumulation=2), good)
-    for name, value in values(reference).items():
-        np.testing.assert_array_equal(values(network)[name], value)
+    for name, value in values_of(reference).items():
+        np.testing.assert_array_equal(values_of(network)[name], value)
 
 
 # --- clipping ----------------------------------------------------------------------------------------------
@@ -125,22 +122,22 @@ def test_discarded_gradients_leave_no_trace_in_the_next_update():
 @pytest.mark.parametrize("limit", [0.1, 100.0])
 def test_clipping_by_norm_scales_all_gradients_alike(limit):
     network, parts = dense(), batches(1)
-    before, expected = values(network), gradients(network, parts)
+    before, expected = values_of(network), gradients(network, parts)
     run(step_of(network, clip=ClipByNorm(limit)), parts)
     norm = np.sqrt(sum((g**2).sum() for g in expected.values()))
     assert 0.1 < norm < 100
     for name, gradient in expected.items():
-        moved = (before[name] - values(network)[name]) / 0.5
+        moved = (before[name] - values_of(network)[name]) / 0.5
         np.testing.assert_allclose(moved, gradient * min(1, limit / norm), atol=1e-6)
 
 
 def test_clipping_by_value_cuts_each_element():
     network, parts = dense(), batches(1)
-    before, expected = values(network), gradients(network, parts)
+    before, expected = values_of(network), gradients(network, parts)
     limit = float(np.median(np.abs(expected["weight"])))
     run(step_of(network, clip=ClipByValue(limit)), parts)
     for name, gradient in expected.items():
-        moved = (before[name] - values(network)[name]) / 0.5
+        moved = (before[name] - values_of(network)[name]) / 0.5
         np.testing.assert_allclose(moved, np.clip(gradient, -limit, limit), atol=1e-6)
 
 
@@ -181,17 +178,17 @@ def test_the_ema_model_has_averaged_parameters_and_statistics_with_tensorflows_w
     network, ema_model = normed(), normed(7)
     initialize_ema_model(ema_model, network)
     step = step_of(network, ema=Ema(network, ema_model, decay))
-    expected = {name: value.astype(np.float64) for name, value in values(network).items()}
+    expected = {name: value.astype(np.float64) for name, value in values_of(network).items()}
     for n, part in enumerate(batches(8), 1):
         run(step, [part])
         d = min(decay, (1 + n) / (10 + n))
-        expected = {name: d * old + (1 - d) * values(network)[name] for name, old in expected.items()}
-    averages = values(ema_model)
+        expected = {name: d * old + (1 - d) * values_of(network)[name] for name, old in expected.items()}
+    averages = values_of(ema_model)
     assert list(averages) == [f"ema.{name}" for name in expected]
     assert len(batch_norm_statistics(ema_model)) == 2
     for name, value in expected.items():
         np.testing.assert_allclose(averages[f"ema.{name}"], value, atol=1e-6, err_msg=name)
-        assert np.abs(averages[f"ema.{name}"] - values(network)[name]).max() > 1e-4
+        assert np.abs(averages[f"ema.{name}"] - values_of(network)[name]).max() > 1e-4
 
 
 def test_an_ema_model_can_be_scored_between_two_steps_without_disturbing_them():
@@ -206,11 +203,13 @@ def test_an_ema_model_can_be_scored_between_two_steps_without_disturbing_them():
                 ema_model.set_train(False)
                 logits = ema_model(Tensor(part[0])).asnumpy()
                 gamma, beta, mean, var = (
-                    values(ema_model)[f"ema.0.{n}"]
+                    values_of(ema_model)[f"ema.0.{n}"]
                     for n in ("gamma", "beta", "moving_mean", "moving_variance")
                 )
                 normalised = (part[0] - mean) / np.sqrt(var + ema_model[0].eps) * gamma + beta
-                expected = normalised @ values(ema_model)["ema.1.weight"].T + values(ema_model)["ema.1.bias"]
+                expected = (
+                    normalised @ values_of(ema_model)["ema.1.weight"].T + values_of(ema_model)["ema.1.bias"]
+                )
                 np.testing.assert_allclose(logits, expected, atol=1e-5)
     assert alone == scored
 
@@ -233,8 +232,8 @@ def test_a_loss_scale_changes_nothing_but_the_rounding(scale):
     assert run(step_of(scaled, loss_scale=scale), parts) == pytest.approx(
         run(step_of(plain), parts), abs=1e-6
     )
-    for name, value in values(plain).items():
-        np.testing.assert_allclose(values(scaled)[name], value, atol=1e-6)
+    for name, value in values_of(plain).items():
+        np.testing.assert_allclose(values_of(scaled)[name], value, atol=1e-6)
 
 
 def test_an_update_that_overflows_is_skipped_and_counted_and_halves_a_dynamic_scale():
@@ -261,8 +260,8 @@ def test_an_update_that_overflows_is_skipped_and_counted_and_halves_a_dynamic_sc
         assert int(scale.overflows.asnumpy()) == 2
         assert step.optimizer.global_step.asnumpy().tolist() == [5]
         assert int(ema.updates.asnumpy()) == 5
-        for name, value in values(reference).items():
-            np.testing.assert_allclose(values(network)[name], value, atol=1e-6)
+        for name, value in values_of(reference).items():
+            np.testing.assert_allclose(values_of(network)[name], value, atol=1e-6)
 
 
 def test_a_dynamic_scale_stays_at_least_1():

@@ -95,8 +95,3 @@ def logits_of(network: Any, batch: np.ndarray) -> np.ndarray:
         return network.set_train(False)(Tensor(batch)).asnumpy()
     with torch.inference_mode():
         return network(torch.tensor(batch)).numpy()
-
-
-def values_of(network: nn.Cell) -> dict[str, np.ndarray]:
-    """A network's parameters by name."""
-    return {parameter.name: parameter.asnumpy().copy() for parameter in network.get_parameters()}

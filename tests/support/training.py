@@ -1,4 +1,7 @@
-"""A trainer with the callbacks of a run in their usual order, for tests that build its parts themselves."""
+"""A trainer with the callbacks of a run in their usual order, for tests that build its parts themselves.
+
+Only the learning curve is left out: to draw it after each epoch takes longer than to train these networks.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,7 +15,6 @@ from mindcv.engine.callbacks import (
     EpochReport,
     FiniteGuard,
     HistoryTable,
-    LearningCurve,
     ProgressBar,
     Rollback,
     StatisticsExchange,
@@ -49,6 +51,6 @@ def usual_trainer(
         used.append(Validation(validate, interval=val_interval))
     used.append(Checkpointing(checkpoints))
     if folder is not None:
-        used += [HistoryTable(folder), LearningCurve(folder), EpochReport()]
+        used += [HistoryTable(folder), EpochReport()]
     used += [BadImagesReport(), *callbacks]
     return Trainer(step, data, epochs, used, learning_rates=learning_rates, **options)

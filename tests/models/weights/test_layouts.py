@@ -7,7 +7,8 @@ from mindspore import nn
 from mindcv.errors import UserError
 from mindcv.models import MnasNet, create_model
 from mindcv.models.weights.layouts import detect_layout, in_layout, layout_names, layouts_of, without_prefix
-from tests.support.random_weights import TORCHVISION, fresh, values_of
+from tests.support.networks import values_of
+from tests.support.random_weights import TORCHVISION, fresh
 
 TIMM = [
     "mnasnet_050",

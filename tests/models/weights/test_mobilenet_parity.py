@@ -11,8 +11,9 @@ from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
 from mindcv.models.conversion import convert_weights
 from mindcv.models.weights import load_weights
+from tests.support.networks import values_of
 from tests.support.peers import torch
-from tests.support.random_weights import CLASSES, fresh, images, logits_of, ours, peer, values_of
+from tests.support.random_weights import CLASSES, fresh, images, logits_of, ours, peer
 
 TOLERANCE = 1e-4  # where logits are about 1
 FAST = [
@@ -28,11 +29,6 @@ SLOW = [
     ("torchvision", "mobilenet_v3_large_100"),
 ]
 PAIRS = [*FAST, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)]
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def saved(network: torch.nn.Module, path: Path) -> str:

@@ -19,6 +19,7 @@ from mindcv.models import MnasNet, create_model, list_models, register_model, re
 from mindcv.models.mnasnet import Stage
 from mindcv.runtime.session import Runtime
 from tests.support.file_server import FileServer
+from tests.support.networks import values_of
 
 ROOT = Path(__file__).parents[3]
 CLASSES = ("apple", "pear", "sky")
@@ -27,11 +28,6 @@ TABLE = (
     Stage(expand=1, channels=8, blocks=1, stride=1, kernel=3, flat=True),
     Stage(expand=2, channels=8, blocks=1, stride=2, kernel=3),
 )
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def build(**kwargs) -> MnasNet:
@@ -54,16 +50,12 @@ def published(server, tmp_path, monkeypatch) -> dict[str, np.ndarray]:
         return build(**kwargs)
 
     ms.set_seed(6)
-    return values(network)
-
-
-def values(network: nn.Cell) -> dict[str, np.ndarray]:
-    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
+    return values_of(network)
 
 
 def different(network: nn.Cell, published: dict[str, np.ndarray]) -> list[str]:
     """Names of the parameters that have other values."""
-    found = values(network)
+    found = values_of(network)
     assert list(found) == list(published)
     return [name for name, value in found.items() if not np.array_equal(value, published[name])]
 
@@ -86,7 +78,7 @@ def test_other_classes_leave_the_classifier_fresh_and_its_parameters_are_named(p
 
 def test_a_pretrained_pyramid_has_the_published_weights(published):
     pyramid = create_model("little", pretrained=True, features_only=True, out_indices=(1,))
-    found = values(pyramid)
+    found = values_of(pyramid)
     assert list(found) == [
         name for name in published if not name.startswith(("features.9.", "features.10", "cl"))
     ]

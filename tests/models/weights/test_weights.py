@@ -14,16 +14,10 @@ from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import create_model
 from mindcv.models.weights import load_weights
 from mindcv.step import Ema, LossScale, NetworkWithLoss, TrainStep, initialize_ema_model
+from tests.support.networks import values_of
 
 REMEDY = "choose the model, num_classes and in_channels that the file was made with"
 NEW = "choose the num_classes that the file was made with, or train with new_classifier=True"
-
-
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 @pytest.fixture
@@ -53,12 +47,8 @@ def with_values(seed: int) -> Net:
     return network
 
 
-def values(network: nn.Cell) -> dict[str, np.ndarray]:
-    return {p.name: p.asnumpy().copy() for p in network.get_parameters()}
-
-
 def assert_same(network: nn.Cell, other: nn.Cell) -> None:
-    mine, others = values(network), values(other)
+    mine, others = values_of(network), values_of(other)
     assert list(mine) == list(others)
     for name, array in mine.items():
         np.testing.assert_array_equal(array, others[name], err_msg=name)
@@ -76,10 +66,10 @@ def train_step(network: nn.Cell) -> TrainStep:
 
 
 def message(network: nn.Cell, path: Path) -> str:
-    before = values(network)
+    before = values_of(network)
     with pytest.raises(UserError) as caught:
         load_weights(network, path)
-    for name, array in values(network).items():
+    for name, array in values_of(network).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
     return str(caught.value)
 
@@ -89,7 +79,7 @@ def test_every_parameter_is_loaded_statistics_included(path):
     write_checkpoint(path, source.parameters_dict(), {})
     load_weights(target, str(path))
     assert_same(target, source)
-    assert len(values(target)) == 7
+    assert len(values_of(target)) == 7
     np.testing.assert_array_equal(target(batch()[0]).asnumpy(), source(batch()[0]).asnumpy())
 
 

@@ -34,11 +34,6 @@ SLOW = [
 PAIRS = [*FAST, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)]
 
 
-@pytest.fixture(autouse=True)
-def _pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 def save(network: torch.nn.Module, path: Path) -> Path:
     """Write a state dict as its library's users do."""
     if path.suffix == ".safetensors":
