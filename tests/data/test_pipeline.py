@@ -8,32 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore.dataset as ds
 import numpy as np
 import pytest
-from mindspore.dataset import transforms
 from PIL import Image
 
-from mindcv.data import Pipeline, create_dataset, create_loader, create_source, create_transforms
+from mindcv.data import Pipeline, create_source, create_transforms
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from tests.support.numbered_images import COUNT, SIZE, collect, identities, write_numbered_images
 
-SIZE = 16
-COUNT = 26  # images in each split; the grey value of image i is 5 * i
 CORES = len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("images")
-    for split in ("train", "val"):
-        for i in range(COUNT):
-            path = root / split / "ab"[i // 13] / f"{i:02d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pixels = np.full((SIZE, SIZE, 3), 5 * i, np.uint8)
-            pixels[:, : SIZE // 2, 1] += np.arange(SIZE, dtype=np.uint8)[:, None]
-            Image.fromarray(pixels).save(path)
-    return root
+    return write_numbered_images(tmp_path_factory.mktemp("images"))
 
 
 def pipeline(folder, *, is_training=False, split=None, **options):
@@ -44,19 +33,6 @@ def pipeline(folder, *, is_training=False, split=None, **options):
         is_training=is_training,
         **options,
     )
-
-
-def collect(dataset):
-    batches = [
-        (image.copy(), label.copy())
-        for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
-    ]
-    return np.concatenate([image for image, _ in batches]), np.concatenate([label for _, label in batches])
-
-
-def identities(images):
-    """Which image each one is: red survives crops, flips and resizing."""
-    return (images[:, 0].mean((1, 2)) / 5).round().astype(int).tolist()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -244,60 +220,9 @@ def test_workers_are_capped_at_the_cores_and_the_log_says_so_once(caplog, folder
     assert (usable_workers(), usable_workers(1)) == (CORES, 1)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_an_unshuffled_dataset_is_sharded_without_loss(folder, size):
-    seen = []
-    for shard in range(size):
-        dataset = create_dataset("imagenet", folder, "val", shuffle=False, num_shards=size, shard_id=shard)
-        assert dataset.get_col_names() == ["image", "label"]
-        assert dataset.num_classes() == 2
-        assert dataset.get_dataset_size() == len(range(shard, COUNT, size))
-        seen.append(
-            identities(
-                collect(
-                    create_loader(
-                        dataset, 4, transform=create_transforms("", SIZE, crop_pct=1.0, normalize=False)
-                    )
-                )[0]
-            )
-        )
-    assert seen == [list(range(shard, COUNT, size)) for shard in range(size)]
-
-
-def test_a_shuffled_dataset_draws_a_new_order_at_each_pass_and_shares_it_out(folder):
-    ds.config.set_seed(3)
-    shards = [create_dataset("", folder, "train", num_shards=2, shard_id=shard) for shard in range(2)]
-    passes = [
-        [[bytes(image) for image, _ in rows] for _ in range(2)]
-        for rows in (shard.create_tuple_iterator(num_epochs=2, output_numpy=True) for shard in shards)
-    ]
-    (a_first, a_second), (b_first, b_second) = passes
-    assert len({*a_first, *b_first}) == len({*a_second, *b_second}) == COUNT
-    assert set(a_first) != set(a_second)
-
-
 def test_a_run_on_one_dataset_sees_the_images_of_the_epochs_in_their_order(folder):
     train = pipeline(folder, is_training=True, seed=5)
     run = train.run(1).create_tuple_iterator(num_epochs=2, output_numpy=True)
     for epoch in (1, 2):
         seen = identities(np.concatenate([images.copy() for images, _ in run]))
         assert seen == identities(collect(train.epoch(epoch))[0])
-
-
-def test_shards_that_make_no_sense_are_refused(folder):
-    with pytest.raises(UserError, match="num_shards=2 and shard_id=None go together"):
-        create_dataset("", folder, num_shards=2)
-    with pytest.raises(UserError, match="shard_id=2 of num_shards=2 has none"):
-        create_dataset("", folder, num_shards=2, shard_id=2)
-    with pytest.raises(
-        UserError, match=r"num_shards=3 has none of the 2 samples in .*train: use fewer shards"
-    ):
-        create_dataset("", folder, num_shards=3, shard_id=0, num_samples=2)
-
-
-def test_a_loader_transforms_labels_too_and_defaults_to_an_image_folders_transforms(folder):
-    dataset = create_dataset("", folder, "val", shuffle=False)
-    loader = create_loader(dataset, 26, target_transform=transforms.OneHot(2), num_parallel_workers=1)
-    images, labels = collect(loader)
-    assert images.shape == (COUNT, 3, 224, 224)
-    assert labels.tolist() == [[1, 0]] * 13 + [[0, 1]] * 13

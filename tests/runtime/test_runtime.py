@@ -1,14 +1,10 @@
-"""The machine and the process: what is set for it, which device it takes, how a program ends."""
+"""The machine and the process: what is set for it, and which device it takes."""
 
 import logging
 import os
 import random
 import re
-import signal
-import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -17,47 +13,10 @@ import pytest
 from mindcv.runtime import environment
 from mindcv.runtime.device import select_device
 from mindcv.runtime.environment import accelerator_present, cpu_settings, prepare_environment
-from mindcv.runtime.program import run_program
 from mindcv.runtime.session import Runtime, start
-
-ROOT = Path(__file__).parents[2]
-SETTINGS = ("MS_DEV_HOST_BLOCKING_RUN", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS")
-LAUNCHERS = ("OMPI_", "PMI", "MPI_", "MS_", "RANK_")
-OPEN_MPI = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}
+from tests.support.processes import OPEN_MPI, SETTINGS, python
 
 without_accelerator = pytest.mark.skipif(accelerator_present(), reason="this machine has an accelerator")
-
-
-@pytest.fixture(autouse=True)
-def _pynative_and_alone(monkeypatch):
-    for name in os.environ:
-        if name.startswith(LAUNCHERS):
-            monkeypatch.delenv(name)
-    logger = logging.getLogger("mindcv")
-    monkeypatch.setattr(logger, "handlers", [])
-    level = logger.level
-    on_kill = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, on_kill)
-    logger.setLevel(level)
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-def python(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process that inherits neither a launcher's variables nor the settings."""
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=bare_environment() | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def bare_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k not in SETTINGS and not k.startswith(LAUNCHERS)}
 
 
 # --- settings for the CPU ----------------------------------------------------------------------------------
@@ -235,86 +194,3 @@ def test_several_processes_are_refused_unless_they_are_to_be_distributed(by, var
         f"error: {by} started 2 processes, but distribute=False: set distribute to True, "
         "or start one process\n"
     )
-
-
-# --- how a program ends ------------------------------------------------------------------------------------
-
-
-def ending(main, capsys) -> tuple[object, str]:
-    """Status of a program, and what it says on standard error."""
-    with pytest.raises(SystemExit) as caught:
-        run_program(main)
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return caught.value.code, captured.err
-
-
-def test_a_program_that_succeeds_says_nothing(capsys):
-    assert ending(lambda: None, capsys) == (0, "")
-
-
-def test_a_users_mistake_is_one_line_and_status_2(capsys):
-    status, said = ending(lambda: start(device_target="cpu"), capsys)
-    assert status == 2
-    assert said == (
-        "error: device_target='cpu' is unknown: give one of auto, CPU, GPU, Ascend; did you mean 'CPU'?\n"
-    )
-
-
-def test_a_bug_keeps_its_traceback_and_is_status_1(capsys):
-    status, said = ending(lambda: [][1], capsys)
-    assert status == 1
-    assert said.startswith("Traceback (most recent call last):\n")
-    assert said.rstrip().endswith("IndexError: list index out of range")
-
-
-def test_another_rank_lets_the_first_one_speak_and_then_says_who_it_is():
-    ran = python(
-        "from time import time; from mindcv.runtime.program import run_program; print(time(), flush=True)\n"
-        "def main():\n    print('seen')\n    raise RuntimeError('out of paper')\n"
-        "run_program(main)",
-        **OPEN_MPI,
-    )
-    assert (ran.returncode, ran.stdout.split()[1:]) == (1, ["seen"])
-    assert ran.stderr.startswith("rank 1: Traceback (most recent call last):\n")
-    assert ran.stderr.rstrip().endswith("RuntimeError: out of paper")
-
-
-COMPILE_A_GRAPH = "import mindspore as ms; ms.set_context(mode=0); ms.nn.ReLU()(ms.Tensor([1.0])).asnumpy()"
-
-
-@pytest.mark.parametrize("before", ["pass", COMPILE_A_GRAPH], ids=["at once", "after a graph was compiled"])
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_or_kill_ends_a_program_with_one_line_and_status_130(stop, before):
-    script = (
-        "import time; from mindcv.runtime.program import run_program\n"
-        f"def main():\n    {before}\n    print('ready', flush=True)\n    time.sleep(60)\n"
-        "run_program(main)"
-    )
-    program = subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=bare_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n"
-        program.send_signal(stop)
-        _, said = program.communicate(timeout=30)
-    assert (program.returncode, said) == (130, "stopped by Ctrl-C or kill\n")
-
-
-def test_a_reader_that_ends_early_ends_a_program_without_a_word():
-    script = (
-        "import sys; from mindcv.runtime.program import run_program; "
-        "run_program(lambda: [print('x' * 80) for _ in range(10000)])"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 141

@@ -7,9 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.paths import ROOT
+
 __all__ = ["NOTICES", "RECIPES", "ROOT", "SMALL_RUN", "Finished", "files_below", "refusal", "run"]
 
-ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "configs" / "mnasnet"
 
 # The recipe, cut down to seconds. No dropout and no label smoothing: so graph and PyNative mode agree to the

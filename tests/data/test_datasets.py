@@ -1,0 +1,65 @@
+"""`create_dataset` and `create_loader` on an image folder: shards, order and labels."""
+
+import mindspore.dataset as ds
+import pytest
+from mindspore.dataset import transforms
+
+from mindcv.data import create_dataset, create_loader, create_transforms
+from mindcv.errors import UserError
+from tests.support.numbered_images import COUNT, SIZE, collect, identities, write_numbered_images
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_numbered_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_unshuffled_dataset_is_sharded_without_loss(folder, size):
+    seen = []
+    for shard in range(size):
+        dataset = create_dataset("imagenet", folder, "val", shuffle=False, num_shards=size, shard_id=shard)
+        assert dataset.get_col_names() == ["image", "label"]
+        assert dataset.num_classes() == 2
+        assert dataset.get_dataset_size() == len(range(shard, COUNT, size))
+        seen.append(
+            identities(
+                collect(
+                    create_loader(
+                        dataset, 4, transform=create_transforms("", SIZE, crop_pct=1.0, normalize=False)
+                    )
+                )[0]
+            )
+        )
+    assert seen == [list(range(shard, COUNT, size)) for shard in range(size)]
+
+
+def test_a_shuffled_dataset_draws_a_new_order_at_each_pass_and_shares_it_out(folder):
+    ds.config.set_seed(3)
+    shards = [create_dataset("", folder, "train", num_shards=2, shard_id=shard) for shard in range(2)]
+    passes = [
+        [[bytes(image) for image, _ in rows] for _ in range(2)]
+        for rows in (shard.create_tuple_iterator(num_epochs=2, output_numpy=True) for shard in shards)
+    ]
+    (a_first, a_second), (b_first, b_second) = passes
+    assert len({*a_first, *b_first}) == len({*a_second, *b_second}) == COUNT
+    assert set(a_first) != set(a_second)
+
+
+def test_shards_that_make_no_sense_are_refused(folder):
+    with pytest.raises(UserError, match="num_shards=2 and shard_id=None go together"):
+        create_dataset("", folder, num_shards=2)
+    with pytest.raises(UserError, match="shard_id=2 of num_shards=2 has none"):
+        create_dataset("", folder, num_shards=2, shard_id=2)
+    with pytest.raises(
+        UserError, match=r"num_shards=3 has none of the 2 samples in .*train: use fewer shards"
+    ):
+        create_dataset("", folder, num_shards=3, shard_id=0, num_samples=2)
+
+
+def test_a_loader_transforms_labels_too_and_defaults_to_an_image_folders_transforms(folder):
+    dataset = create_dataset("", folder, "val", shuffle=False)
+    loader = create_loader(dataset, 26, target_transform=transforms.OneHot(2), num_parallel_workers=1)
+    images, labels = collect(loader)
+    assert images.shape == (COUNT, 3, 224, 224)
+    assert labels.tolist() == [[1, 0]] * 13 + [[0, 1]] * 13

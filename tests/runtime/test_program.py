@@ -1,0 +1,92 @@
+"""How a program ends, and what it says then."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mindcv.runtime.program import run_program
+from mindcv.runtime.session import start
+from tests.support.paths import ROOT
+from tests.support.processes import OPEN_MPI, bare_environment, python
+
+
+def ending(main, capsys) -> tuple[object, str]:
+    """Status of a program, and what it says on standard error."""
+    with pytest.raises(SystemExit) as caught:
+        run_program(main)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return caught.value.code, captured.err
+
+
+def test_a_program_that_succeeds_says_nothing(capsys):
+    assert ending(lambda: None, capsys) == (0, "")
+
+
+def test_a_users_mistake_is_one_line_and_status_2(capsys):
+    status, said = ending(lambda: start(device_target="cpu"), capsys)
+    assert status == 2
+    assert said == (
+        "error: device_target='cpu' is unknown: give one of auto, CPU, GPU, Ascend; did you mean 'CPU'?\n"
+    )
+
+
+def test_a_bug_keeps_its_traceback_and_is_status_1(capsys):
+    status, said = ending(lambda: [][1], capsys)
+    assert status == 1
+    assert said.startswith("Traceback (most recent call last):\n")
+    assert said.rstrip().endswith("IndexError: list index out of range")
+
+
+def test_another_rank_lets_the_first_one_speak_and_then_says_who_it_is():
+    ran = python(
+        "from time import time; from mindcv.runtime.program import run_program; print(time(), flush=True)\n"
+        "def main():\n    print('seen')\n    raise RuntimeError('out of paper')\n"
+        "run_program(main)",
+        **OPEN_MPI,
+    )
+    assert (ran.returncode, ran.stdout.split()[1:]) == (1, ["seen"])
+    assert ran.stderr.startswith("rank 1: Traceback (most recent call last):\n")
+    assert ran.stderr.rstrip().endswith("RuntimeError: out of paper")
+
+
+COMPILE_A_GRAPH = "import mindspore as ms; ms.set_context(mode=0); ms.nn.ReLU()(ms.Tensor([1.0])).asnumpy()"
+
+
+@pytest.mark.parametrize("before", ["pass", COMPILE_A_GRAPH], ids=["at once", "after a graph was compiled"])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_kill_ends_a_program_with_one_line_and_status_130(stop, before):
+    script = (
+        "import time; from mindcv.runtime.program import run_program\n"
+        f"def main():\n    {before}\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "run_program(main)"
+    )
+    program = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=bare_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(stop)
+        _, said = program.communicate(timeout=30)
+    assert (program.returncode, said) == (130, "stopped by Ctrl-C or kill\n")
+
+
+def test_a_reader_that_ends_early_ends_a_program_without_a_word():
+    script = (
+        "import sys; from mindcv.runtime.program import run_program; "
+        "run_program(lambda: [print('x' * 80) for _ in range(10000)])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
