@@ -199,7 +199,7 @@ def _check_names(names: Iterable[str]) -> None:
 def _parse(parse: Callable[..., Any], source: Any) -> Any:
     """Let jsonargparse parse, and turn its error into one line."""
     try:
-        return parse(source, env=False)  # an environment variable is no option
+        return parse(source, env=False)  # environment variables are not options
     except argparse.ArgumentError as error:
         text = str(error)
     except (AttributeError, LookupError, OverflowError):  # PyYAML's own, and float's for a huge int
