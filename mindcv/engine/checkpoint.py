@@ -11,6 +11,7 @@ from typing import Any
 from mindspore import Parameter, Tensor, nn
 
 from mindcv.choices import SavePolicy
+from mindcv.engine.history import CURVE, TABLE
 from mindcv.engine.run_position import RunPosition
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import OPTIMIZER, STEP, write_checkpoint
@@ -97,8 +98,9 @@ class CheckpointManager:
             UserError: If the folder cannot be created or written to.
         """
         prepare_folder(self.folder)
-        for leftover in self.folder.glob(f".{self.name}[-_]*.ckpt.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        for pattern in (f".{self.name}[-_]*.ckpt.*", f".{TABLE}.*", f".{CURVE}.*"):
+            for leftover in self.folder.glob(pattern):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     @property
     def best_path(self) -> Path:
