@@ -26,8 +26,6 @@ Found = tuple[Path, Checkpoint]  # a checkpoint's path and its content
 
 logger = logging.getLogger("mindcv.build")
 
-ROLLBACKS = 3
-
 
 def find_resumed(config: Config, runtime: Runtime) -> Found | None:
     """Return the checkpoint that a run resumes from; None if it starts, and on all ranks but the first."""
@@ -109,7 +107,7 @@ def build_rollback(
     def roll_back(error: NotFiniteError) -> tuple[RunPosition, Pipeline]:
         number, position = next(tries), RunPosition()
         if checkpoints is not None:
-            found = _newest(checkpoints) if number <= ROLLBACKS else None
+            found = _newest(checkpoints)
             if found is None:
                 raise error
             logger.warning("%s", error)

@@ -46,7 +46,8 @@ class Batches:
         images = self.images[order]
         if epoch == self.broken_epoch:
             images[2 * BATCH] = np.nan
-        return ds.NumpySlicesDataset((images, self.labels[order]), shuffle=False).batch(BATCH)
+        left = slice(skip * BATCH, None)
+        return ds.NumpySlicesDataset((images[left], self.labels[order][left]), shuffle=False).batch(BATCH)
 
     def explain(self, error: Exception) -> Exception:
         return error
