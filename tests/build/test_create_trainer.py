@@ -10,7 +10,7 @@ import pytest
 from mindcv.build import create_trainer
 from mindcv.config import Config
 from mindcv.engine import RunCallback, RunState
-from mindcv.errors import CallbackError
+from mindcv.errors import CallbackError, UserError
 
 UPDATES = 3  # of an epoch: 24 images in batches of 8
 
@@ -83,6 +83,49 @@ def test_a_users_callback_logs_intervals_and_epochs_to_a_file(photos, tmp_path):
         "mnasnet_small-2.ckpt",
         "mnasnet_small_best.ckpt",
     ]
+
+
+class Idle(ms.Callback):
+    """Does nothing."""
+
+
+def idle(run_context) -> None:
+    """No callback, but a function."""
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "named"),
+    [
+        (None, "callbacks=None is no list"),
+        (Idle(), "callbacks=Idle(...) is no list"),
+        (Idle, "callbacks=class Idle is no list"),
+        ("Idle", "callbacks='Idle' is no list"),
+        ([None], "callbacks[0]=None is no callback"),
+        ([Idle(), Idle], "callbacks[1]=class Idle is no callback"),
+        ([idle], "callbacks[0]=function idle is no callback"),
+        ([[Idle()]], "callbacks[0]=list(...) is no callback"),
+    ],
+)
+def test_what_is_no_callback_is_named_before_anything_else(callbacks, named):
+    with pytest.raises(UserError) as caught:
+        create_trainer(Config.from_options({}), callbacks=callbacks)
+    assert str(caught.value).startswith(f"{named}: give instances of mindspore.Callback")
+    assert not list(Path().iterdir())
+
+
+def test_mindspores_own_callbacks_work(photos, tmp_path):
+    callbacks = [
+        ms.LossMonitor(1),
+        ms.TimeMonitor(),
+        ms.SummaryCollector(str(tmp_path / "summary"), collect_freq=1),
+        ms.ModelCheckpoint("mindspore", str(tmp_path / "saved")),
+    ]
+    config = config_for(photos, epoch_size=2, ema=False, val_while_train=False)
+    trainer = create_trainer(config, callbacks=callbacks)
+    trainer.fit()
+    assert len(trainer.results) == 2
+    assert any((tmp_path / "summary").iterdir())
+    assert list((tmp_path / "saved").glob("*.ckpt"))
 
 
 def test_a_finished_trainer_trains_no_epoch_again(photos):
