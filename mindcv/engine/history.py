@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mindcv.engine.epoch_result import EpochResult, best_result
 from mindcv.engine.evaluate import Evaluation
-from mindcv.files.atomic import whole_files
+from mindcv.files.atomic import write_atomically
 
 __all__ = ["CURVE", "TABLE", "draw_curve", "summarize_run", "write_table"]
 
@@ -43,7 +43,7 @@ def write_table(results: Sequence[EpochResult], path: Path) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    with whole_files(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
+    with write_atomically(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_row(result) for result in results)
@@ -113,7 +113,7 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
     losses.legend()
     accuracies.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
     accuracies.legend(loc="lower right")
-    with whole_files(path) as (partial,):
+    with write_atomically(path) as (partial,):
         figure.savefig(partial, dpi=100)
 
 

@@ -128,6 +128,23 @@ def test_mindspores_own_callbacks_work(photos, tmp_path):
     assert list((tmp_path / "saved").glob("*.ckpt"))
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.ckpt"))
+
+
+def test_a_run_resumes_under_any_name_of_its_model(photos, tmp_path):
+    short = {"ema": False, "val_while_train": False, "resume": "auto", "image_resize": 32}
+    create_trainer(config_for(photos, **short, model="mnasnet0_50", epoch_size=1)).fit()
+    folder = tmp_path / "ckpt"
+    assert names(folder) == ["mnasnet_050-1.ckpt"]
+    trainer = create_trainer(config_for(photos, **short, model="mnasnet_050", epoch_size=1))
+    assert trainer.run.start.epoch == 1
+    # A file that an earlier version has named by the alias is found, and the run keeps to that name.
+    (folder / "mnasnet_050-1.ckpt").rename(folder / "mnasnet0_50-1.ckpt")
+    create_trainer(config_for(photos, **short, model="mnasnet_050", epoch_size=2)).fit()
+    assert names(folder) == ["mnasnet0_50-1.ckpt", "mnasnet0_50-2.ckpt"]
+
+
 def test_a_finished_trainer_trains_no_epoch_again(photos):
     trainer = create_trainer(config_for(photos, epoch_size=1, ema=False, val_while_train=False))
     trainer.fit()
