@@ -9,6 +9,7 @@ import pytest
 from test_trainer import RATES, Batches, network, step_of
 
 from mindcv.engine import CheckpointManager, RunPosition, training_state
+from mindcv.engine.callbacks import LearningCurve
 from mindcv.engine.resume import find_state, restore_state
 from tests.support.training import usual_trainer
 
@@ -36,6 +37,7 @@ def train(folder: Path, epochs: int, report: Path) -> list[int]:
         epochs,
         learning_rates=RATES,
         folder=report,
+        callbacks=[LearningCurve(report)],
         checkpoints=CheckpointManager(folder, "net", state, {}),
         start=start,
     )
