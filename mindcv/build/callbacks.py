@@ -34,17 +34,17 @@ __all__ = ["build_callbacks", "check_callbacks"]
 
 
 def check_callbacks(callbacks: Sequence[ms.Callback]) -> None:
-    """Refuse callbacks of a user that are none.
+    """Reject user callbacks of a wrong type.
 
     Raises:
-        UserError: If it is no list, or if one of them is no instance of `mindspore.Callback`.
+        UserError: If it is not a list, or if one of them is no instance of `mindspore.Callback`.
     """
     remedy = "give instances of mindspore.Callback"
     if not isinstance(callbacks, (list, tuple)):
-        raise UserError(f"callbacks={_described(callbacks)} is no list: {remedy} in a list")
+        raise UserError(f"callbacks={_described(callbacks)} is not a list: {remedy} in a list")
     for i, callback in enumerate(callbacks):
         if not isinstance(callback, ms.Callback):
-            raise UserError(f"callbacks[{i}]={_described(callback)} is no callback: {remedy}")
+            raise UserError(f"callbacks[{i}]={_described(callback)} is not a callback: {remedy}")
 
 
 def _described(value: object) -> str:

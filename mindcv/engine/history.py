@@ -38,7 +38,7 @@ def write_table(results: Sequence[EpochResult], path: Path) -> None:
 
     Args:
         results: The epochs so far.
-        path: The file to write; an existing one is replaced, once the new one is whole.
+        path: The file to write; an existing one is replaced, once the new one is complete.
 
     Raises:
         OSError: If it cannot be written.
@@ -96,7 +96,7 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
 
     Args:
         results: At least one epoch.
-        path: The PNG file to write; an existing one is replaced, once the new one is whole.
+        path: The PNG file to write; an existing one is replaced, once the new one is complete.
 
     Raises:
         OSError: If it cannot be written.

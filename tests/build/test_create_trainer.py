@@ -96,17 +96,17 @@ def idle(run_context) -> None:
 @pytest.mark.parametrize(
     ("callbacks", "named"),
     [
-        (None, "callbacks=None is no list"),
-        (Idle(), "callbacks=Idle(...) is no list"),
-        (Idle, "callbacks=class Idle is no list"),
-        ("Idle", "callbacks='Idle' is no list"),
-        ([None], "callbacks[0]=None is no callback"),
-        ([Idle(), Idle], "callbacks[1]=class Idle is no callback"),
-        ([idle], "callbacks[0]=function idle is no callback"),
-        ([[Idle()]], "callbacks[0]=list(...) is no callback"),
+        (None, "callbacks=None is not a list"),
+        (Idle(), "callbacks=Idle(...) is not a list"),
+        (Idle, "callbacks=class Idle is not a list"),
+        ("Idle", "callbacks='Idle' is not a list"),
+        ([None], "callbacks[0]=None is not a callback"),
+        ([Idle(), Idle], "callbacks[1]=class Idle is not a callback"),
+        ([idle], "callbacks[0]=function idle is not a callback"),
+        ([[Idle()]], "callbacks[0]=list(...) is not a callback"),
     ],
 )
-def test_what_is_no_callback_is_named_before_anything_else(callbacks, named):
+def test_what_is_not_a_callback_is_named_before_anything_else(callbacks, named):
     with pytest.raises(UserError) as caught:
         create_trainer(Config.from_options({}), callbacks=callbacks)
     assert str(caught.value).startswith(f"{named}: give instances of mindspore.Callback")

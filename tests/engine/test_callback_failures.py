@@ -55,7 +55,7 @@ class Failing(RunCallback):
 
 
 class Resource(RunCallback):
-    """Records what it is told when the run is left."""
+    """Records the error that its `__exit__` receives."""
 
     def __init__(self) -> None:
         super().__init__()
