@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from types import FunctionType
 
 import mindspore as ms
 import numpy as np
@@ -25,10 +26,36 @@ from mindcv.engine.callbacks import (
     Stopping,
     Validation,
 )
+from mindcv.errors import UserError
 from mindcv.runtime.interrupt import StopRequest
 from mindcv.runtime.session import Runtime
 
-__all__ = ["build_callbacks"]
+__all__ = ["build_callbacks", "check_callbacks"]
+
+
+def check_callbacks(callbacks: Sequence[ms.Callback]) -> None:
+    """Reject user callbacks of a wrong type.
+
+    Raises:
+        UserError: If it is not a list, or if one of them is no instance of `mindspore.Callback`.
+    """
+    remedy = "give instances of mindspore.Callback"
+    if not isinstance(callbacks, (list, tuple)):
+        raise UserError(f"callbacks={_described(callbacks)} is not a list: {remedy} in a list")
+    for i, callback in enumerate(callbacks):
+        if not isinstance(callback, ms.Callback):
+            raise UserError(f"callbacks[{i}]={_described(callback)} is not a callback: {remedy}")
+
+
+def _described(value: object) -> str:
+    """A value as its author knows it: an instance of a class by the name of the class."""
+    if value is None or isinstance(value, str):
+        return repr(value)
+    if isinstance(value, type):
+        return f"class {value.__name__}"
+    if isinstance(value, FunctionType):
+        return f"function {value.__name__}"
+    return f"{type(value).__name__}(...)"
 
 
 def build_callbacks(

@@ -13,6 +13,7 @@ from mindcv.config import Config
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, Evaluation, evaluate
 from mindcv.loss import create_loss
+from mindcv.models.registry import find_model
 from mindcv.models.weights.network_loading import evaluation_options
 from mindcv.runtime.session import Runtime
 from mindcv.step import EvalStep
@@ -99,8 +100,10 @@ def build_checkpoints(
     if not runtime.is_main:
         return None
     saving = config.checkpoint
+    model = find_model(config.model.model_name)
     return CheckpointManager(
-        name=config.model.model_name,
+        name=model.name,
+        aliases=model.aliases,
         tensors=state,
         metadata={"config": config.options(), "classes": list(classes), **evaluation_options(network)},
         folder=saving.folder,

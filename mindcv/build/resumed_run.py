@@ -17,6 +17,7 @@ from mindcv.engine.callbacks import Rollback
 from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
 from mindcv.errors import NotFiniteError
 from mindcv.files.checkpoint_file import Checkpoint
+from mindcv.models.registry import find_model
 from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
 
@@ -26,8 +27,6 @@ Found = tuple[Path, Checkpoint]  # a checkpoint's path and its content
 
 logger = logging.getLogger("mindcv.build")
 
-ROLLBACKS = 3
-
 
 def find_resumed(config: Config, runtime: Runtime) -> Found | None:
     """Return the checkpoint that a run resumes from; None if it starts, and on all ranks but the first."""
@@ -36,7 +35,8 @@ def find_resumed(config: Config, runtime: Runtime) -> Found | None:
         return None
     if resume != "auto":
         return Path(resume), read_state(resume)
-    found = find_state(folder, config.model.model_name)
+    model = find_model(config.model.model_name)
+    found = find_state(folder, model.name, *model.aliases)
     if found is None:
         logger.info("resume=auto: no checkpoint in %s, the run starts", folder)
     return found
@@ -109,7 +109,7 @@ def build_rollback(
     def roll_back(error: NotFiniteError) -> tuple[RunPosition, Pipeline]:
         number, position = next(tries), RunPosition()
         if checkpoints is not None:
-            found = _newest(checkpoints) if number <= ROLLBACKS else None
+            found = _newest(checkpoints)
             if found is None:
                 raise error
             logger.warning("%s", error)
@@ -121,7 +121,7 @@ def build_rollback(
 
 
 def _newest(checkpoints: CheckpointManager) -> Found | None:
-    return find_state(checkpoints.folder, checkpoints.name)
+    return find_state(checkpoints.folder, *checkpoints.names)
 
 
 def _shared(position: RunPosition, state: Mapping[str, Parameter | Tensor], runtime: Runtime) -> RunPosition:
@@ -142,6 +142,6 @@ def _restored(
     position = RunPosition.from_metadata(checkpoint.metadata["progress"])
     check_steps(path, position.steps_per_epoch, steps_per_epoch)
     restore_state(path, checkpoint.tensors, state)
-    checkpoints.restore(checkpoint.metadata)
+    checkpoints.restore(checkpoint.metadata, path)
     logger.info("resumes from %s, after epoch %d and %d batches", path, position.epoch, position.batch)
     return position

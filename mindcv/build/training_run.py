@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import mindspore as ms
 
-from mindcv.build.callbacks import build_callbacks
+from mindcv.build.callbacks import build_callbacks, check_callbacks
 from mindcv.build.evaluation import build_checkpoints
 from mindcv.build.networks import build_ema_model, build_forward, build_network
 from mindcv.build.optimization import build_learning_rates, build_optimizer
@@ -46,6 +46,7 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
         UserError: If options, data and files do not fit together.
     """
     find_model(config.model.model_name)  # a wrong name is reported before the dataset is read
+    check_callbacks(callbacks)
     runtime = start_runtime(config)
     data = build_training_data(config, runtime)
     classes = data.source.classes

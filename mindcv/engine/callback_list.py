@@ -1,17 +1,33 @@
 """A list of callbacks, called in order."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import mindspore as ms
 from mindspore.train.callback import _InternalCallbackParam
 
+from mindcv.engine.callbacks.finite_guard import FiniteGuard
 from mindcv.engine.callbacks.run_callback import RunCallback
 from mindcv.engine.run_state import RunState
-from mindcv.errors import CallbackError, Stopped, UserError
+from mindcv.errors import CallbackError, NotFiniteError, Stopped, UserError
 
 __all__ = ["CallbackList"]
+
+logger = logging.getLogger(__name__)
+
+# What `Model.train` gives its callbacks beside the numbers of a run; before the first epoch it is not known.
+GIVEN = (
+    "train_dataset",
+    "train_dataset_element",
+    "loss_fn",
+    "last_save_ckpt_step",
+    "latest_ckpt_file",
+    "loss_scale_mananger",  # MindSpore's spelling
+    "net_outputs",
+)
 
 
 class CallbackList:
@@ -28,25 +44,40 @@ class CallbackList:
         self.callbacks = list(callbacks)
         self.run = run
         self.params = _InternalCallbackParam()
+        self.params.update(dict.fromkeys(GIVEN))
         self.params.update(
             run=run,
             mode="train",
             network=run.step,
             train_network=run.step,
             optimizer=run.step.optimizer,
-            net_outputs=None,
+            parallel_mode=ms.get_auto_parallel_context("parallel_mode"),
+            device_number=run.data.world_size,
+            initial_step=0,
             dataset_sink_mode=False,
         )
         self.context = ms.RunContext(self.params)
 
     def __enter__(self) -> "CallbackList":
-        self._stack = ExitStack()
-        for callback in self.callbacks:
-            self._stack.enter_context(callback)
+        self.context = ms.RunContext(self.params)  # an earlier `fit` may have ended on request
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                self._call(callback, "__enter__")
+                stack.push(partial(self._exit, callback))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
+
+    def _exit(self, callback: ms.Callback, *error: Any) -> None:
+        """Leave a callback; where the run has failed already, a failure here does not hide why."""
+        try:
+            self._call(callback, "__exit__", *error)
+        except Exception as failure:
+            if error[1] is None:
+                raise
+            logger.warning("%s", failure)
 
     def mindspore_event(self, method: str, given: Mapping[str, Any] | None = None) -> None:
         """Call a method of MindSpore's `Callback`.
@@ -59,6 +90,7 @@ class CallbackList:
         begun = (steps if run.sinks else 1) if method == "on_train_step_begin" else 0
         self.params.update(given or {})
         self.params.update(
+            list_callback=self.callbacks,
             optimizer=run.step.optimizer,
             epoch_num=run.epochs,
             cur_epoch_num=run.epoch,
@@ -77,20 +109,25 @@ class CallbackList:
     def recover(self, error: Exception) -> bool:
         """Return whether a callback has restored an earlier state after an error."""
         ours = [callback for callback in self.callbacks if isinstance(callback, RunCallback)]
-        return any(callback.recover(self.run, error) for callback in ours)
+        return any(self._call(callback, "recover", self.run, error) for callback in ours)
 
     @property
     def stop_requested(self) -> bool:
         """Whether a callback has called MindSpore's ``run_context.request_stop()``."""
         return self.context.get_stop_requested()
 
-    def _call(self, callback: ms.Callback, method: str, argument: Any) -> None:
+    def _call(self, callback: ms.Callback, method: str, *arguments: Any) -> Any:
         try:
-            getattr(callback, method)(argument)
-        except (UserError, Stopped):  # they explain themselves
+            return getattr(callback, method)(*arguments)
+        except (UserError, Stopped) as error:  # they explain themselves
+            # Only the guard's is found on all ranks alike, so that all of them return to an earlier state.
+            if isinstance(error, NotFiniteError) and not isinstance(callback, FiniteGuard):
+                raise _failure(callback, method, error) from error
             raise
         except Exception as error:
-            name = f"{type(callback).__module__}.{type(callback).__qualname__}"
-            raise CallbackError(
-                f"callback {name} failed in {method}: {type(error).__name__}: {error}"
-            ) from error
+            raise _failure(callback, method, error) from error
+
+
+def _failure(callback: ms.Callback, method: str, error: Exception) -> CallbackError:
+    name = f"{type(callback).__module__}.{type(callback).__qualname__}"
+    return CallbackError(f"callback {name} failed in {method}: {type(error).__name__}: {error}")

@@ -1,8 +1,9 @@
 """The checkpoints of a training run: which are written, what they hold, and which are kept."""
 
 import logging
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from mindspore import Parameter, Tensor, nn
 
 from mindcv.choices import SavePolicy
+from mindcv.engine.history import CURVE, TABLE
 from mindcv.engine.run_position import RunPosition
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import OPTIMIZER, STEP, write_checkpoint
@@ -62,6 +64,7 @@ class CheckpointManager:
     Args:
         folder: Receives the files; `prepare_folder` creates it.
         name: Start of the files' names, usually the model's.
+        aliases: Other names that an earlier run in the folder may have used.
         tensors: What to save, such as `training_state` returns.
         metadata: Metadata of every checkpoint beside its epoch and score: the config and the class names.
         interval: Epochs between two numbered checkpoints; the last epoch is saved too.
@@ -79,9 +82,11 @@ class CheckpointManager:
         interval: int = 1,
         policy: SavePolicy = "latest_k",
         keep: int = 10,
+        aliases: Sequence[str] = (),
     ) -> None:
         self.folder = Path(folder)
         self.name = name
+        self.names = (name, *aliases)
         self.tensors = tensors
         self.metadata = metadata
         self.interval = interval
@@ -97,8 +102,10 @@ class CheckpointManager:
             UserError: If the folder cannot be created or written to.
         """
         prepare_folder(self.folder)
-        for leftover in self.folder.glob(f".{self.name}[-_]*.ckpt.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        patterns = [f".{name}[-_]*.ckpt.*" for name in self.names]
+        for pattern in (*patterns, f".{TABLE}.*", f".{CURVE}.*"):
+            for leftover in self.folder.glob(pattern):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     @property
     def best_path(self) -> Path:
@@ -155,14 +162,21 @@ class CheckpointManager:
 
     def warn_of_earlier_run(self) -> None:
         """Warn if the folder holds files of an earlier run, which a new one replaces."""
-        if checkpoint_files(self.folder, self.name):
+        if checkpoint_files(self.folder, *self.names):
             logger.warning(
                 "%s holds an earlier run, whose files are replaced; --resume auto would continue it",
                 self.folder,
             )
 
-    def restore(self, metadata: Mapping[str, Any]) -> None:
-        """Adopt the files of the run that wrote this metadata, as far as they are in the folder."""
+    def restore(self, metadata: Mapping[str, Any], path: Path | None = None) -> None:
+        """Adopt the files of the run that wrote this metadata, as far as they are in the folder.
+
+        Args:
+            metadata: Of one of its checkpoints.
+            path: That checkpoint: if its name begins with an alias, the files to come are named alike.
+        """
+        if path is not None and path.parent == self.folder:
+            self.name = next((name for name in self.names if _belongs(path, name)), self.name)
         if self.best_path.is_file():
             self.best_score = _score(metadata["best_top1"])
         kept = [_Saved(self.folder / name, _score(score)) for name, score in metadata["kept"]]
@@ -176,9 +190,14 @@ class CheckpointManager:
             worst.path.unlink(missing_ok=True)
 
 
-def checkpoint_files(folder: Path, name: str) -> list[Path]:
-    """Return the checkpoints of a run of this name in a folder."""
-    return [path for path in folder.glob("*.ckpt") if path.name.startswith((f"{name}-", f"{name}_"))]
+def checkpoint_files(folder: Path, *names: str) -> list[Path]:
+    """Return the checkpoints of runs of these names in a folder."""
+    return [path for path in folder.glob("*.ckpt") if any(_belongs(path, name) for name in names)]
+
+
+def _belongs(path: Path, name: str) -> bool:
+    """Whether a run of this name wrote a file; one of ``slimnet`` has not written ``slimnet_050-1.ckpt``."""
+    return re.fullmatch(rf"{re.escape(name)}(-\d+|_best|_latest)\.ckpt", path.name) is not None
 
 
 def _json_number(score: float) -> float | None:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from mindcv.engine.epoch_result import EpochResult, best_result
 from mindcv.engine.evaluate import Evaluation
+from mindcv.files.atomic import write_atomically
 
 __all__ = ["CURVE", "TABLE", "draw_curve", "summarize_run", "write_table"]
 
@@ -37,9 +38,12 @@ def write_table(results: Sequence[EpochResult], path: Path) -> None:
 
     Args:
         results: The epochs so far.
-        path: The file to write; an existing one is replaced.
+        path: The file to write; an existing one is replaced, once the new one is complete.
+
+    Raises:
+        OSError: If it cannot be written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with write_atomically(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_row(result) for result in results)
@@ -92,7 +96,10 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
 
     Args:
         results: At least one epoch.
-        path: The PNG file to write.
+        path: The PNG file to write; an existing one is replaced, once the new one is complete.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
@@ -106,7 +113,8 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
     losses.legend()
     accuracies.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
     accuracies.legend(loc="lower right")
-    figure.savefig(path, dpi=100)
+    with write_atomically(path) as (partial,):
+        figure.savefig(partial, dpi=100)
 
 
 def _curves(results: Sequence[EpochResult]) -> dict[str, list[tuple[int, Evaluation]]]:

@@ -16,14 +16,14 @@ __all__ = ["check_steps", "different_options", "find_state", "read_state", "rest
 logger = logging.getLogger(__name__)
 
 
-def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
+def find_state(folder: str | Path, *names: str) -> tuple[Path, Checkpoint] | None:
     """Return the newest intact checkpoint of a run, with its path.
 
     A damaged one is skipped with a warning.
 
     Args:
         folder: The run's ``ckpt_save_dir``.
-        name: Start of its files' names.
+        names: How its files' names may start.
 
     Returns:
         None if there is no checkpoint at all.
@@ -31,7 +31,7 @@ def find_state(folder: str | Path, name: str) -> tuple[Path, Checkpoint] | None:
     Raises:
         UserError: If there are checkpoints, but all are damaged.
     """
-    files = checkpoint_files(Path(folder), name)
+    files = checkpoint_files(Path(folder), *names)
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             return path, read_state(path)

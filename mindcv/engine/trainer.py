@@ -15,6 +15,8 @@ from mindcv.step.train_step import TrainStep
 
 __all__ = ["Trainer"]
 
+RECOVERIES = 3  # an error that comes back so often will come back again
+
 
 class Trainer:
     """Runs a train step over the data, and calls callbacks, which do everything else.
@@ -59,13 +61,17 @@ class Trainer:
     def fit(self) -> None:
         """Train until all epochs are done, or a callback ends the run by ``run_context.request_stop()``.
 
+        Called again, it continues where it stopped.
+
         Raises:
             NotFiniteError: If the loss or a weight is NaN or infinite.
             UserError: If an image cannot be read.
             CallbackError: If a callback fails; the message names it.
             Stopped: If the run was asked to stop; its state is saved.
         """
+        self.recoveries = 0
         with self.callbacks:
+            self.run.restart(self.run.start)
             if self.run.start != RunPosition():
                 self.callbacks.event("on_restart")
             self.callbacks.mindspore_event("on_train_begin")
@@ -79,11 +85,13 @@ class Trainer:
         try:
             self._train_all()
         except NotFiniteError as error:
-            if not self.callbacks.recover(error):
+            if self.recoveries == RECOVERIES or not self.callbacks.recover(error):
                 raise
+            self.recoveries += 1
             self.run.restart(self.run.start)
             return False
         except Stopped:
+            self.run.start = self.run.position()
             if not self.callbacks.stop_requested:
                 raise
         self.run.start = self.run.position()  # calling `fit` again trains no epoch twice

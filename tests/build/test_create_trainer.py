@@ -10,7 +10,7 @@ import pytest
 from mindcv.build import create_trainer
 from mindcv.config import Config
 from mindcv.engine import RunCallback, RunState
-from mindcv.errors import CallbackError
+from mindcv.errors import CallbackError, UserError
 
 UPDATES = 3  # of an epoch: 24 images in batches of 8
 
@@ -83,6 +83,66 @@ def test_a_users_callback_logs_intervals_and_epochs_to_a_file(photos, tmp_path):
         "mnasnet_small-2.ckpt",
         "mnasnet_small_best.ckpt",
     ]
+
+
+class Idle(ms.Callback):
+    """Does nothing."""
+
+
+def idle(run_context) -> None:
+    """No callback, but a function."""
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "named"),
+    [
+        (None, "callbacks=None is not a list"),
+        (Idle(), "callbacks=Idle(...) is not a list"),
+        (Idle, "callbacks=class Idle is not a list"),
+        ("Idle", "callbacks='Idle' is not a list"),
+        ([None], "callbacks[0]=None is not a callback"),
+        ([Idle(), Idle], "callbacks[1]=class Idle is not a callback"),
+        ([idle], "callbacks[0]=function idle is not a callback"),
+        ([[Idle()]], "callbacks[0]=list(...) is not a callback"),
+    ],
+)
+def test_what_is_not_a_callback_is_named_before_anything_else(callbacks, named):
+    with pytest.raises(UserError) as caught:
+        create_trainer(Config.from_options({}), callbacks=callbacks)
+    assert str(caught.value).startswith(f"{named}: give instances of mindspore.Callback")
+    assert not list(Path().iterdir())
+
+
+def test_mindspores_own_callbacks_work(photos, tmp_path):
+    callbacks = [
+        ms.LossMonitor(1),
+        ms.TimeMonitor(),
+        ms.SummaryCollector(str(tmp_path / "summary"), collect_freq=1),
+        ms.ModelCheckpoint("mindspore", str(tmp_path / "saved")),
+    ]
+    config = config_for(photos, epoch_size=2, ema=False, val_while_train=False)
+    trainer = create_trainer(config, callbacks=callbacks)
+    trainer.fit()
+    assert len(trainer.results) == 2
+    assert any((tmp_path / "summary").iterdir())
+    assert list((tmp_path / "saved").glob("*.ckpt"))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.ckpt"))
+
+
+def test_a_run_resumes_under_any_name_of_its_model(photos, tmp_path):
+    short = {"ema": False, "val_while_train": False, "resume": "auto", "image_resize": 32}
+    create_trainer(config_for(photos, **short, model="mnasnet0_50", epoch_size=1)).fit()
+    folder = tmp_path / "ckpt"
+    assert names(folder) == ["mnasnet_050-1.ckpt"]
+    trainer = create_trainer(config_for(photos, **short, model="mnasnet_050", epoch_size=1))
+    assert trainer.run.start.epoch == 1
+    # A file that an earlier version has named by the alias is found, and the run keeps to that name.
+    (folder / "mnasnet_050-1.ckpt").rename(folder / "mnasnet0_50-1.ckpt")
+    create_trainer(config_for(photos, **short, model="mnasnet_050", epoch_size=2)).fit()
+    assert names(folder) == ["mnasnet0_50-1.ckpt", "mnasnet0_50-2.ckpt"]
 
 
 def test_a_finished_trainer_trains_no_epoch_again(photos):

@@ -19,7 +19,7 @@ from mindcv.engine import (
     run_state,
     training_state,
 )
-from mindcv.engine.callbacks import Checkpointing, HistoryTable, SaveSchedule, Stopping
+from mindcv.engine.callbacks import Checkpointing, SaveSchedule, Stopping
 from mindcv.errors import CallbackError, Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint
 from mindcv.runtime.interrupt import SIGNALS, StopRequest
@@ -275,12 +275,6 @@ def test_a_failing_callback_is_named_and_the_epoch_is_saved(tmp_path):
     )
     assert isinstance(caught.value.__cause__, ConnectionError)
     assert [path.name for path in tmp_path.iterdir()] == ["net-1.ckpt"]
-
-
-def test_a_table_that_cannot_be_written_costs_no_checkpoint(tmp_path):
-    with pytest.raises(CallbackError, match=r"HistoryTable failed in on_epoch_result: FileNotFoundError"):
-        saving(tmp_path, HistoryTable(tmp_path / "missing")).fit()
-    assert read_checkpoint(tmp_path / "net-1.ckpt").metadata["progress"]["results"][0]["epoch"] == 1
 
 
 def test_a_mistake_of_the_users_keeps_its_message():

@@ -15,6 +15,7 @@ from mindspore import Parameter, Tensor
 from mindcv.build import callbacks
 from mindcv.config import Config, ConfigError, options_in_scope
 from mindcv.engine import EpochResult, Evaluation, RunPosition, checkpoint
+from mindcv.engine.checkpoint import checkpoint_files
 from mindcv.engine.resume import different_options, find_state, restore_state
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
@@ -285,3 +286,12 @@ def test_ranks_share_the_position_of_the_first():
     position = RunPosition(epoch=1, batch=2, losses=(1 / 3, 0.1), seconds=2.5, overflows=3, steps_per_epoch=4)
     tables = iter([np.array([1.0, 2, 2.5, 3, 4]), np.array([1 / 3, 0.1])])
     assert RunPosition().shared(lambda values: values + next(tables)) == position
+
+
+def test_a_models_files_are_not_those_of_one_whose_name_begins_alike(tmp_path):
+    mine = ["slimnet-12.ckpt", "slimnet_best.ckpt", "slimnet_latest.ckpt"]
+    others = ["slimnet_050-1.ckpt", "slimnet_050_best.ckpt", "slimnet-050-1.ckpt", "slimnet-465d366d.ckpt"]
+    for name in mine + others:
+        (tmp_path / name).touch()
+    assert sorted(path.name for path in checkpoint_files(tmp_path, "slimnet")) == mine
+    assert len(checkpoint_files(tmp_path, "slimnet", "slimnet_050")) == 5

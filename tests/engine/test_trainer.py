@@ -42,11 +42,11 @@ class Batches:
 
     def epoch(self, epoch: int, *, skip: int = 0):
         self.asked.append(epoch)
-        order = self.order(epoch)
+        order, left = self.order(epoch), slice(skip * BATCH, None)
         images = self.images[order]
         if epoch == self.broken_epoch:
             images[2 * BATCH] = np.nan
-        return ds.NumpySlicesDataset((images, self.labels[order]), shuffle=False).batch(BATCH)
+        return ds.NumpySlicesDataset((images[left], self.labels[order][left]), shuffle=False).batch(BATCH)
 
     def explain(self, error: Exception) -> Exception:
         return error

@@ -1,15 +1,20 @@
 """The output of a run while it trains: a progress bar, a table, a curve, and a line per epoch."""
 
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from mindcv.engine.callbacks.run_callback import RunCallback, run_state
+from mindcv.engine.epoch_result import EpochResult
 from mindcv.engine.history import CURVE, TABLE, draw_curve, write_table
 from mindcv.engine.run_state import RunState
 
 __all__ = ["BadImagesReport", "EpochReport", "HistoryTable", "LearningCurve", "ProgressBar"]
+
+logger = logging.getLogger(__name__)
 
 
 class ProgressBar(RunCallback):
@@ -60,16 +65,19 @@ class ProgressBar(RunCallback):
             self.bar = None
 
 
-class HistoryTable(RunCallback):
-    """Keeps ``history.csv`` up to date.
+class _ResultsFile(RunCallback):
+    """Keeps a file about the finished epochs up to date; a warning replaces one that cannot be written.
 
     Args:
-        folder: Receives the file; it must exist.
+        path: The file.
+        write: Writes the epochs to a path; raises OSError where it cannot.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, path: Path, write: Callable[[Sequence[EpochResult], Path], None]) -> None:
         super().__init__()
-        self.path = Path(folder) / TABLE
+        self.path = path
+        self.write = write
+        self.failed = False
 
     def on_restart(self, run: RunState) -> None:
         """Write the epochs that were restored."""
@@ -77,29 +85,39 @@ class HistoryTable(RunCallback):
 
     def on_epoch_result(self, run: RunState) -> None:
         """Write the epochs so far."""
-        if run.results:
-            write_table(run.results, self.path)
+        if not run.results:
+            return
+        try:
+            self.write(run.results, self.path)
+        except OSError as error:
+            if not self.failed:  # one warning is enough until it works again
+                reason = error.strerror or error
+                logger.warning("%s cannot be written (%s): training continues without it", self.path, reason)
+            self.failed = True
+        else:
+            self.failed = False
 
 
-class LearningCurve(RunCallback):
-    """Keeps ``curve.png`` up to date.
+class HistoryTable(_ResultsFile):
+    """Keeps ``history.csv`` up to date, and warns where it cannot be written.
 
     Args:
-        folder: Receives the file; it must exist.
+        folder: Receives the file.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        super().__init__()
-        self.path = Path(folder) / CURVE
+        super().__init__(Path(folder) / TABLE, write_table)
 
-    def on_restart(self, run: RunState) -> None:
-        """Draw the epochs that were restored."""
-        self.on_epoch_result(run)
 
-    def on_epoch_result(self, run: RunState) -> None:
-        """Draw the epochs so far."""
-        if run.results:
-            draw_curve(run.results, self.path)
+class LearningCurve(_ResultsFile):
+    """Keeps ``curve.png`` up to date, and warns where it cannot be written.
+
+    Args:
+        folder: Receives the file.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(Path(folder) / CURVE, draw_curve)
 
 
 class EpochReport(RunCallback):
