@@ -9,7 +9,8 @@ from mindcv.export import ExportError, ImageFormat, expect, export_onnx
 from mindcv.export.verify import LIMIT, NOISES, TOLERANCE, Reference, rounding_noise
 from tests.support.exporting import MEAN, STD, image_format, normalized, pixels, random_network
 from tests.support.float64 import exact_logits
-from tests.support.random_weights import ours, values_of
+from tests.support.networks import values_of
+from tests.support.random_weights import ours
 
 IMAGENET = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
