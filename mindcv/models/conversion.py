@@ -11,7 +11,7 @@ from mindspore import nn
 
 from mindcv.errors import UserError
 from mindcv.models.factory import create_model
-from mindcv.models.registry import find_model
+from mindcv.models.registry import ModelEntry, find_model
 from mindcv.models.weights.adaptation import fold_eps
 from mindcv.models.weights.layouts import (
     Layout,
@@ -21,8 +21,10 @@ from mindcv.models.weights.layouts import (
     in_layout,
     layouts_of,
 )
-from mindcv.models.weights.network_loading import evaluation_options, put_weights, selected, stated_options
+from mindcv.models.weights.network_loading import evaluation_options, put_weights, selected
+from mindcv.models.weights.stated_options import leaves_padding_open, padding_of, stated_options
 from mindcv.models.weights.weight_files import WeightFile, file_kind, read_weights, write_weights
+from mindcv.structure import classifier_parameters
 
 __all__ = ["Converted", "convert_weights"]
 
@@ -71,6 +73,7 @@ def convert_weights(
     bn_eps: float | Literal["keep"] | None = None,
     num_classes: int | None = None,
     in_channels: int | None = None,
+    padding: str | None = None,
     ema: bool = False,
 ) -> Converted:
     """Read a weight file and write it for another library, or for another network here.
@@ -79,12 +82,14 @@ def convert_weights(
         source: The file to read, see `read_weights`.
         target: The file to write; its extension determines the format.
         model: Name of the model; by default the one that the file names.
-        layout: Whose names the tensors get; by default MindCV's in a ``.ckpt``, and timm's in other files.
+        layout: Whose names the tensors get; by default MindCV's in a ``.ckpt``, and timm's in other files, if
+            the model's family lists them.
         bn_eps: Epsilon that the written weights are for; gamma is adjusted to it. ``"keep"`` is the file's
             own, with gamma unchanged. By default ``"keep"`` for MindCV's layout, and otherwise the library's.
         num_classes: Number of logits; by default the file's.
         in_channels: Channels of the images; by default the file's. With another number than its 3, the stem
             is converted.
+        padding: Padding that the weights were trained with, where the file leaves it open, see `padding_of`.
         ema: Convert the weights of the EMA model.
 
     Raises:
@@ -92,22 +97,23 @@ def convert_weights(
             such network.
     """
     source, target = Path(source), Path(target)
-    layout = layout or ("mindcv" if file_kind(target) == "ckpt" else "timm")
     _check_target(source, target, layout)
     file = read_weights(source)
     entry = find_model(model or _model_of(file))
     layouts = layouts_of(entry.family)
-    origin = find_layout(layouts, detect_layout(selected(file, ema=ema), layouts))
-    network = create_model(
-        entry.name,
-        num_classes or _length(file, origin and origin.classifier, 0, "num_classes", ema=ema),
-        in_channels=in_channels or _length(file, origin and origin.stem[0], 1, "in_channels", ema=ema),
-        **stated_options(file, layouts, entry.options or ()),
-    )
-    put_weights(network, file, ema=ema)
+    if layout is None:
+        layout = "mindcv" if file_kind(target) == "ckpt" or not layouts else "timm"
+    usual = find_layout(layouts, layout)
+    if layout != "mindcv" and usual is None:
+        raise UserError(
+            f"{source}: the family {entry.family.__name__} lists no names for {layout}: use --layout mindcv, "
+            "or list them in its class as weight_layouts"
+        )
+    network = _network(file, entry, num_classes, in_channels, padding, ema=ema)
     tensors = {p.name: p.asnumpy() for p in network.get_parameters()}
-    built, usual = evaluation_options(network), find_layout(layouts, layout)
-    _check_expressible(source, network, built, layout, usual)
+    built = evaluation_options(network)
+    is_assumed = padding is None and leaves_padding_open(file, layouts)
+    _check_expressible(source, network, built, layout, usual, is_assumed=is_assumed)
     if layout != "mindcv" and bn_eps is None and usual is not None:
         bn_eps = usual.bn_eps
     if bn_eps not in (None, "keep"):
@@ -125,24 +131,86 @@ def convert_weights(
     )
 
 
+def _network(
+    file: WeightFile,
+    entry: ModelEntry,
+    num_classes: int | None,
+    in_channels: int | None,
+    padding: str | None,
+    *,
+    ema: bool,
+) -> nn.Cell:
+    """Return the network that a file's weights belong to, with these weights."""
+    layouts = layouts_of(entry.family)
+    open_padding = padding_of(file, layouts, padding)
+    options = {**stated_options(file, layouts, entry.options or ()), **open_padding}
+    if padding is not None and options.get("padding") != padding:
+        made = (
+            f"made for padding={options['padding']}" if "padding" in options else "has no padding to choose"
+        )
+        raise UserError(f"{file.path}: {made}, and padding={padding} is given: leave padding out")
+    tensors, told = selected(file, ema=ema), {"num_classes": num_classes, "in_channels": in_channels}
+    layout = find_layout(layouts, detect_layout(tensors, layouts))
+    if layout is not None:
+        ends = (f"{layout.classifier}.weight", f"{layout.stem[0]}.weight")
+    else:
+        told = {**_told_shape(file), **{key: value for key, value in told.items() if value}}
+        ends = _ends(create_model(entry.name))
+    for axis, (option, name) in enumerate(zip(("num_classes", "in_channels"), ends, strict=True)):
+        if told.get(option) is None:
+            told[option] = _length(file.path, tensors, name, axis, option)
+    network = create_model(entry.name, **told, **options)
+    put_weights(network, file, ema=ema, padding=open_padding.get("padding"))
+    return network
+
+
+def _told_shape(file: WeightFile) -> dict[str, Any]:
+    """Return ``num_classes`` and ``in_channels`` as far as a file's metadata tells them."""
+    config, classes = file.metadata.get("config"), file.metadata.get("classes")
+    told: dict[str, Any] = {"num_classes": len(classes)} if isinstance(classes, list) and classes else {}
+    for source in (config if isinstance(config, dict) else {}, file.metadata):
+        found = {key: source.get(key) for key in ("num_classes", "in_channels")}
+        told |= {key: value for key, value in found.items() if type(value) is int and value > 0}
+    return told
+
+
+def _ends(network: nn.Cell) -> tuple[str | None, str | None]:
+    """Return the names of the last layer's weight and of the first convolution's, where they are known."""
+    classifier = [p.name for p in classifier_parameters(network) if p.ndim == 2]
+    stem = [p.name for p in network.get_parameters() if p.ndim == 4]
+    return classifier[-1] if classifier else None, stem[0] if stem else None
+
+
 def _check_expressible(
-    source: Path, network: nn.Cell, built: Mapping[str, Any], layout: Layout, usual: WeightLayout | None
+    source: Path,
+    network: nn.Cell,
+    built: Mapping[str, Any],
+    layout: Layout,
+    usual: WeightLayout | None,
+    *,
+    is_assumed: bool,
 ) -> None:
     padding = built.get("padding")
     if layout == "mindcv" or usual is None or padding is None or padding in usual.paddings:
         return
+    lacking, possible = f"which {layout}'s {type(network).__name__} lacks", usual.paddings[0]
+    if is_assumed:
+        raise UserError(
+            f"{source}: does not state its padding, and MindCV's is {padding}, {lacking}: "
+            f"give --padding {possible} if it was trained so, or use --layout mindcv"
+        )
     raise UserError(
-        f"{source}: made for padding={padding}, which {layout}'s {type(network).__name__} lacks: use another "
-        f"layout, or train with padding={usual.paddings[0]}"
+        f"{source}: made for padding={padding}, {lacking}: use --layout mindcv, or train with "
+        f"padding={possible}"
     )
 
 
-def _check_target(source: Path, target: Path, layout: Layout) -> None:
+def _check_target(source: Path, target: Path, layout: Layout | None) -> None:
     if target.resolve() == source.resolve() or (
         target.exists() and source.exists() and target.samefile(source)
     ):
         raise UserError(f"{target} is the file to convert: choose another name")
-    if file_kind(target) == "ckpt" and layout != "mindcv":
+    if file_kind(target) == "ckpt" and layout not in (None, "mindcv"):
         raise UserError(
             f"{target}: a MindSpore checkpoint has MindCV's names, not those of layout={layout}: "
             "write .safetensors or .pth"
@@ -159,14 +227,12 @@ def _model_of(file: WeightFile) -> str:
     return model
 
 
-def _length(file: WeightFile, layer: str | None, axis: int, option: str, *, ema: bool) -> int:
-    """Return the length of an axis of a layer's weight, which determines an option of the network."""
-    tensor = selected(file, ema=ema).get(f"{layer}.weight")
+def _length(path: Path, tensors: Mapping[str, np.ndarray], name: str | None, axis: int, option: str) -> int:
+    """Return the length of an axis of a weight, which determines an option of the network."""
+    tensor = None if name is None else tensors.get(name)
     if tensor is None or tensor.ndim <= axis:
-        named = "a tensor" if layer is None else f"'{layer}.weight'"
-        raise UserError(
-            f"{file.path}: lacks {named} that determines {option}: give another file, or --{option}"
-        )
+        named = "a tensor" if name is None else f"'{name}'"
+        raise UserError(f"{path}: lacks {named} that determines {option}: give another file, or --{option}")
     return tensor.shape[axis]
 
 

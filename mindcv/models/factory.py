@@ -9,8 +9,9 @@ from mindcv.errors import UserError, did_you_mean
 from mindcv.models.features import FeatureExtractWrapper, feature_pyramid
 from mindcv.models.registry import ModelEntry, find_model, list_models
 from mindcv.models.weights.layouts import layouts_of
-from mindcv.models.weights.network_loading import put_weights, stated_options
+from mindcv.models.weights.network_loading import put_weights
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
+from mindcv.models.weights.stated_options import padding_of, stated_options
 from mindcv.models.weights.weight_files import read_weights
 
 __all__ = ["create_model"]
@@ -70,12 +71,14 @@ def create_model(
     elif pretrained:
         checkpoint_path = _published(entry, checkpoint_path)
         new_classifier = new_classifier or num_classes != CLASSES
-    file = read_weights(checkpoint_path) if checkpoint_path else None
+    file, padding = read_weights(checkpoint_path) if checkpoint_path else None, None
     if file is not None:
-        given = {**stated_options(file, layouts_of(entry.family), entry.options or ()), **given}
+        layouts = layouts_of(entry.family)
+        padding = padding_of(file, layouts, given.get("padding")).get("padding")
+        given = {**stated_options(file, layouts, entry.options or ()), **given}
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
     if file is not None:
-        put_weights(network, file, ema=ema, new_classifier=new_classifier)
+        put_weights(network, file, ema=ema, new_classifier=new_classifier, padding=padding)
     if not features_only:
         return network
     if hasattr(network, "feature_info"):  # a network written for MindCV

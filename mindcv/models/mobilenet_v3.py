@@ -94,8 +94,8 @@ class HardSqueezeExcite(nn.Cell):
 class MobileNetV3(InvertedResidualNetwork):
     """MobileNetV3; for its options see `InvertedResidualNetwork`.
 
-    ``padding`` is that of the depthwise convolutions, by default ``"same"`` as in MindCV; the stem is always
-    padded symmetrically. timm and torchvision pad symmetrically, and their weights choose that.
+    ``padding`` is that of the depthwise convolutions, by default ``"symmetric"`` as in timm and torchvision.
+    MindCV pads them with ``"same"``, and its weights choose that. The stem is always padded symmetrically.
 
     Args:
         stages: `LARGE` or `SMALL`; its ``se`` is a fraction of the channels inside a block.
@@ -142,7 +142,7 @@ class MobileNetV3(InvertedResidualNetwork):
         *,
         bn_eps: float = 1e-5,
         bn_momentum: float = 0.9,
-        padding: Padding = "same",
+        padding: Padding = "symmetric",
         **options: Any,
     ):
         options |= {"bn_eps": bn_eps, "bn_momentum": bn_momentum, "padding": padding}

@@ -94,7 +94,7 @@ def register_model(
     """
 
     def register(build: _Builder) -> _Builder:
-        entrypoint = _entrypoint(build, url) if url else build
+        entrypoint = _entrypoint(build, url, options_of or build) if url else build
         entry = ModelEntry(
             name=build.__name__,
             build=build,
@@ -115,14 +115,16 @@ def register_model(
     return register if build is None else register(build)
 
 
-def _entrypoint(build: Callable[..., nn.Cell], url: str) -> Callable[..., nn.Cell]:
+def _entrypoint(build: Callable[..., nn.Cell], url: str, family: object) -> Callable[..., nn.Cell]:
     """Return a function that builds a network and can load the weights published at an address."""
+    published = {} if (layout := _own_layout(family)) is None else layout.options()
 
     @wraps(build)
     def entrypoint(
         pretrained: bool = False, num_classes: int = CLASSES, in_channels: int = 3, **kwargs
     ) -> nn.Cell:
-        network = build(num_classes=num_classes, in_channels=in_channels, **kwargs)
+        usual = published if pretrained else {}
+        network = build(num_classes=num_classes, in_channels=in_channels, **{**usual, **kwargs})
         if pretrained:
             network.load_published(url)
         return network
@@ -162,8 +164,9 @@ def find_model(model_name: str) -> ModelEntry:
     """
     entry = _models.get(model_name) or _aliases.get(model_name)
     if entry is None:
-        hint = did_you_mean(model_name, [*_models, *_aliases]) or "; list_models() lists the models"
-        raise UserError(f"unknown model '{model_name}'{hint}")
+        hint = did_you_mean(model_name, [*_models, *_aliases])
+        where = "python -m mindcv summary --list lists all models"
+        raise UserError(f"unknown model '{model_name}'" + (f"{hint} ({where})" if hint else f"; {where}"))
     return entry
 
 
@@ -243,9 +246,8 @@ def get_pretrained_cfg(model_name: str) -> dict[str, Any]:
     if not is_model_pretrained(model_name):
         return {}
     entry = find_model(model_name)
-    layouts = getattr(entry.family, "weight_layouts", ())
-    own = [layout for layout in layouts if layout.library == "mindcv"]
-    layers = {"first_conv": own[0].stem[0], "classifier": own[0].classifier} if own else {}
+    own = _own_layout(entry.family)
+    layers = {} if own is None else {"first_conv": own.stem[0], "classifier": own.classifier}
     return {"url": entry.url, "num_classes": CLASSES, **layers}
 
 
@@ -257,6 +259,12 @@ def get_pretrained_cfg_value(model_name: str, cfg_key: str) -> Any:
 def has_pretrained_cfg_key(model_name: str, cfg_key: str) -> bool:
     """Return whether `get_pretrained_cfg` has a key."""
     return cfg_key in get_pretrained_cfg(model_name)
+
+
+def _own_layout(family: object) -> Any:
+    """Return MindCV's layout of a family's weights, None where it lists none."""
+    layouts = getattr(family, "weight_layouts", ())
+    return next((layout for layout in layouts if layout.library == "mindcv"), None)
 
 
 def _module(entry: ModelEntry) -> str:

@@ -12,7 +12,7 @@ import argparse
 import math
 from typing import Literal, get_args
 
-from mindcv.choices import Layout
+from mindcv.choices import Layout, Padding
 from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.runtime.program import run_program
 
@@ -32,6 +32,7 @@ def convert(options: argparse.Namespace) -> None:
             bn_eps=options.bn_eps,
             num_classes=options.num_classes,
             in_channels=options.in_channels,
+            padding=options.padding,
             ema=options.ema,
         )
     )
@@ -45,6 +46,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", metavar="NAME", help="the model; by default the one that INPUT names")
     parser.add_argument(
         "--layout", choices=get_args(Layout), help="names to write; by default mindcv for .ckpt, else timm"
+    )
+    parser.add_argument(
+        "--padding",
+        choices=get_args(Padding),
+        help="padding that INPUT was trained with, if it does not state it; by default MindCV's",
     )
     parser.add_argument(
         "--bn_eps",

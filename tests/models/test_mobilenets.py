@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindcv.models import create_model, freeze, summarize
+from mindcv.models import create_model, find_model, freeze, summarize
 from mindcv.models.weights.layouts import in_layout
 from mindcv.optim import create_optimizer
 from mindcv.step import NetworkWithLoss, TrainStep
@@ -33,6 +33,7 @@ def test_parameters_and_macs_are_the_known_ones(name):
     assert summary.parameters == sum(p.size for p in network.trainable_params()) == parameters
     assert parameters == sum(p.numel() for p in fresh("timm", name, 1000).parameters())
     assert f"{summary.macs / 1e6:.1f}" == millions
+    assert f"{float(millions):.0f} million MACs" in str(find_model(name).build.__doc__)
 
 
 @pytest.mark.parametrize("name", TRIED)

@@ -9,7 +9,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindcv.errors import UserError
-from mindcv.models import MnasNet, create_model, feature_pyramid, freeze, summarize
+from mindcv.models import MnasNet, create_model, feature_pyramid, freeze, list_models, summarize
 from mindcv.models.mnasnet import SMALL
 from mindcv.structure import Parts
 from tests.support.peers import timm
@@ -153,4 +153,27 @@ def test_the_program_takes_size_classes_and_channels():
 def test_a_mistake_is_reported_in_one_line():
     ran = run("mnasnet_smal")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "error: unknown model 'mnasnet_smal'; did you mean 'mnasnet_small'?\n"
+    assert ran.stderr == (
+        "error: unknown model 'mnasnet_smal'; did you mean 'mnasnet_small'? "
+        "(python -m mindcv summary --list lists all models)\n"
+    )
+
+
+def test_the_program_lists_the_models_or_those_of_a_pattern():
+    ran = run("--list")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == list_models()
+    assert run("--list", "mobilenet_v3*").stdout == "mobilenet_v3_large_100\nmobilenet_v3_small_100\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ([], "command line: give either MODEL or --list"),
+        (["mnasnet_100", "--list"], "command line: give either MODEL or --list"),
+        (["--list", "vgg*"], "--list vgg* matches no model: give another pattern, or none for all"),
+    ],
+)
+def test_a_list_of_nothing_is_a_mistake(arguments, fault):
+    ran = run(*arguments)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"error: {fault}\n")

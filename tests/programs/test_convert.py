@@ -175,8 +175,8 @@ def test_what_cannot_be_converted_says_why_and_writes_nothing(tmp_path, checkpoi
     )
     write_checkpoint(tmp_path / "same.ckpt", ours("mnasnet_050").parameters_dict(), {"padding": "same"})
     assert message(tmp_path / "same.ckpt", out, model="mnasnet_050", layout="torchvision") == (
-        f"{tmp_path}/same.ckpt: made for padding=same, which torchvision's MnasNet lacks: use another "
-        "layout, or train with padding=symmetric"
+        f"{tmp_path}/same.ckpt: made for padding=same, which torchvision's MnasNet lacks: use "
+        "--layout mindcv, or train with padding=symmetric"
     )
     assert not out.exists()
 

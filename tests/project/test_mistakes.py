@@ -78,7 +78,8 @@ def validate_inside(inside) -> Callable[..., Finished]:
         ),
         (
             ["--data_dir", "PHOTOS", "--model", "mnasnet_07"],
-            "error: unknown model 'mnasnet_07'; did you mean 'mnasnet_075'?",
+            "error: unknown model 'mnasnet_07'; did you mean 'mnasnet_075'? "
+            "(python -m mindcv summary --list lists all models)",
         ),
         (
             ["--data_dir", "PHOTOS", "--num_classes", "2"],

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,17 +16,17 @@ from mindcv.models.weights.layouts import (
     AVERAGES_COUNTER,
     COUNTER,
     Layout,
-    WeightLayout,
     detect_layout,
     find_layout,
     from_layout,
     layout_names,
     layouts_of,
 )
+from mindcv.models.weights.stated_options import leaves_padding_open, padding_of, stated_options
 from mindcv.models.weights.weight_files import WeightFile, read_weights
 from mindcv.structure import StagedNetwork, classifier_parameters, parts_of
 
-__all__ = ["evaluation_options", "load_weights", "put_weights", "selected", "stated_options"]
+__all__ = ["evaluation_options", "load_weights", "put_weights", "selected"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,12 @@ SHAPES_LISTED = 4
 
 
 def load_weights(
-    network: nn.Cell, path: str | Path, *, ema: bool = False, new_classifier: bool = False
+    network: nn.Cell,
+    path: str | Path,
+    *,
+    ema: bool = False,
+    new_classifier: bool = False,
+    padding: str | None = None,
 ) -> None:
     """Load every parameter of a network, batch normalisation's statistics included, from a file.
 
@@ -51,16 +55,22 @@ def load_weights(
         path: A file that `read_weights` reads, with names of MindCV, timm or torchvision.
         ema: Load the weights of the EMA model, which the file then must have.
         new_classifier: Leave out the classifier, whatever its shape in the file: the network keeps its own.
+        padding: Padding that the file was made for, see `padding_of`.
 
     Raises:
         UserError: If the file cannot be read, does not match the network parameter for parameter, or was made
             for another padding; the message lists the differences.
     """
-    put_weights(network, read_weights(path), ema=ema, new_classifier=new_classifier)
+    put_weights(network, read_weights(path), ema=ema, new_classifier=new_classifier, padding=padding)
 
 
 def put_weights(
-    network: nn.Cell, file: WeightFile, *, ema: bool = False, new_classifier: bool = False
+    network: nn.Cell,
+    file: WeightFile,
+    *,
+    ema: bool = False,
+    new_classifier: bool = False,
+    padding: str | None = None,
 ) -> None:
     """Load every parameter of a network from a file that has been read; see `load_weights`."""
     path, found = file.path, selected(file, ema=ema)
@@ -85,7 +95,7 @@ def put_weights(
     surplus = [n for n in found if n not in known and not _is_idle(n, found[n], known, library)]
     classifier = [parameter.name for parameter in classifier_parameters(network)]
     _check_match(path, wanted, values, names, surplus, classifier)
-    _check_padding(network, file)
+    _check_padding(network, file, padding)
     values = _with_eps_of(network, file, values)
     for name, parameter in wanted.items():
         ops.assign(parameter, Tensor(values[name], parameter.dtype))
@@ -120,37 +130,6 @@ def evaluation_options(network: nn.Cell) -> dict[str, Any]:
     return {"bn_eps": float(eps), "padding": padding}
 
 
-def stated_options(
-    file: WeightFile, layouts: Sequence[WeightLayout], options: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Return the options that the file's weights were made for.
-
-    Args:
-        file: The file. Options missing in its metadata have the library's defaults.
-        layouts: Whose weights fit the network, see `layouts_of`.
-        options: Options of the model; by default all.
-
-    Returns:
-        ``bn_eps`` and ``padding``, or fewer where neither is known.
-
-    Raises:
-        UserError: If the file has an invalid value.
-    """
-    layout = find_layout(layouts, detect_layout({n.removeprefix(EMA_PREFIX) for n in file.tensors}, layouts))
-    stated: dict[str, Any] = {} if layout is None else layout.options()
-    config = file.metadata.get("config")
-    for source in (config if isinstance(config, dict) else {}, file.metadata):
-        stated |= {key: source[key] for key in ("bn_eps", "padding") if source.get(key) is not None}
-    eps, padding = stated.get("bn_eps", 1.0), stated.get("padding", "same")
-    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 < eps < inf:
-        raise UserError(
-            f"{file.path}: says bn_eps={eps!r}, which must be a positive number: use another file"
-        )
-    if padding not in get_args(Padding):
-        raise UserError(f"{file.path}: says padding={padding!r}, which is unknown: use another file")
-    return {key: value for key, value in stated.items() if options is None or key in options}
-
-
 def _with_eps_of(network: nn.Cell, file: WeightFile, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     new = evaluation_options(network).get("bn_eps")
     old = stated_options(file, layouts_of(network)).get("bn_eps", new)
@@ -168,13 +147,14 @@ def _with_eps_of(network: nn.Cell, file: WeightFile, values: dict[str, np.ndarra
         raise UserError(f"{file.path}: {error}") from None
 
 
-def _check_padding(network: nn.Cell, file: WeightFile) -> None:
-    own = evaluation_options(network).get("padding")
-    stated = stated_options(file, layouts_of(network)).get("padding", own)
+def _check_padding(network: nn.Cell, file: WeightFile, padding: str | None) -> None:
+    own, layouts = evaluation_options(network).get("padding"), layouts_of(network)
+    given = {} if padding is None else padding_of(file, layouts, padding)
+    stated = {**stated_options(file, layouts), **given}.get("padding", own)
     if own not in (None, stated):
-        raise UserError(
-            f"{file.path}: made for padding={stated}, and the network has {own}: build it with {stated}"
-        )
+        is_open = leaves_padding_open(file, layouts) and not given
+        remedy = f"build it with {stated}" + (f", or give padding={own} if the file was trained so" * is_open)
+        raise UserError(f"{file.path}: made for padding={stated}, and the network has {own}: {remedy}")
 
 
 def _convert_stem(network: nn.Cell, path: Path, values: dict[str, np.ndarray]) -> None:
