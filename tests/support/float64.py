@@ -1,4 +1,4 @@
-"""What a network computes in float64, by PyTorch's operators and its own account of its cells."""
+"""A network's logits computed in float64 with onnx.reference, to tell rounding from errors."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -44,7 +44,7 @@ def test_options_may_stand_in_any_order():
         ("rand-m9-q3", f": {RAND.format(repr('q3'))}"),
         ("rand-9", f": {RAND.format(repr('9'))}"),
         ("rand-", f": {RAND.format(repr(''))}"),
-        ("rand-m9-msdt0.5", f": {RAND.format(repr('msdt0.5'))}"),
+        ("rand-m9-msdt0.5", f": {RAND.format(repr('msdt0.5'))}; did you mean 'mstd'?"),
         ("rand-tfoo", f": {RAND.format(repr('tfoo'))}"),
         ("3a-m5", ": unknown option 'm5': 3a has mstd"),
         ("trivialaugwide-n2", ": unknown option 'n2': trivialaugwide has m"),
