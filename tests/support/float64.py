@@ -1,4 +1,4 @@
-"""Logits of a network in float64, computed by PyTorch from the network's own composition of known cells."""
+"""Logits of a network in float64, by PyTorch's operators and the network's description of its cells."""
 
 from collections.abc import Iterable
 from typing import Any
