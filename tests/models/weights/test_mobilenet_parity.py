@@ -81,7 +81,11 @@ def test_the_logits_are_the_same_at_the_size_of_imagenet(tmp_path, library, mode
     theirs = peer(library, model, classes=1000, size=224)
     network = create_model(model, checkpoint_path=saved(theirs, tmp_path / "a.pth"))
     batch = images(224, count=2)
-    assert_close(logits_of(network, batch), logits_of(theirs, batch))
+    found = logits_of(network, batch)
+    exact = logits_of(theirs.double(), batch.astype(np.float64))
+    # With these random statistics float32 rounds the logits of V3-Large, up to 4.4, by 2.1e-4 in MindSpore
+    # and by 1.0e-4 in PyTorch: the reference is float64, and the tolerance counts from the largest logit.
+    assert np.abs(found - exact).max() < TOLERANCE * np.abs(exact).max()
 
 
 @pytest.fixture(scope="module")
