@@ -60,12 +60,6 @@ def __getattr__(name: str) -> Any:
     match name:
         case "create_trainer" | "get_metrics" | "set_logger" | "set_seed":
             from mindcv import utils as home
-        case "create_model" | "list_models" | "list_modules" | "register_model" | "model_entrypoint":
-            from mindcv import models as home
-        case "is_model" | "is_model_in_modules" | "is_model_pretrained":
-            from mindcv import models as home
-        case "get_pretrained_cfg" | "get_pretrained_cfg_value" | "has_pretrained_cfg_key":
-            from mindcv import models as home
         case "create_dataset" | "create_loader" | "create_transforms":
             from mindcv import data as home
         case "create_loss":
@@ -74,6 +68,8 @@ def __getattr__(name: str) -> Any:
             from mindcv import optim as home
         case "create_scheduler":
             from mindcv import scheduler as home
+        case _ if name in __all__:
+            from mindcv import models as home
         case _:
             raise AttributeError(f"module 'mindcv' has no attribute '{name}'")
     return getattr(home, name)
