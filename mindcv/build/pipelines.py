@@ -25,6 +25,7 @@ __all__ = [
     "build_training_data",
     "build_validation_data",
     "channel_scale",
+    "color_jitter",
     "count_classes",
     "evaluation_batches",
     "evaluation_size",
@@ -123,11 +124,12 @@ def _transforms(config: Config, image_resize: int, *, is_training: bool) -> Sequ
         std=config.image.std,
         normalize=False,  # the device does
         **vars(config.augment),
-        **{**vars(config.policy), "color_jitter": _color_jitter(config)},
+        **{**vars(config.policy), "color_jitter": color_jitter(config)},
     )
 
 
-def _color_jitter(config: Config) -> float | tuple[float, ...] | None:
+def color_jitter(config: Config) -> float | tuple[float, ...] | None:
+    """Return the strength of the color jitter; None is none."""
     if config.policy.color_jitter != "auto":
         return config.policy.color_jitter
     return None if find_dataset(config.dataset.name).small else COLOR_JITTER

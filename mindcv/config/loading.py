@@ -67,7 +67,7 @@ def load_config(
     """
     layers, arguments = _layers(argv, stored or {}, stored_in)
     config = _combined(layers)
-    _tell_differences(arguments)
+    _tell_differences(arguments, config, stored or {})
     if "--print_config" in arguments:
         print(dump_mapping(config.options()), end="")
         raise SystemExit(0)
@@ -119,10 +119,13 @@ def _from_mapping(parser: ArgumentParser, options: Mapping[str, Any]) -> dict[st
 
 
 def _from_command_line(parser: ArgumentParser, arguments: Sequence[str]) -> Mapping[str, Any]:
-    names = [argument[2:].split("=")[0] for argument in arguments if argument.startswith("--")]
-    _check_names(name for name in names if name not in ("config", "print_config", "help"))
+    _check_names(name for name in _given_names(arguments) if name not in ("config", "print_config", "help"))
     given = [a for a in respelled_arguments(arguments) if a != "--print_config"]
     return checked(vars(_parse(parser.parse_args, given)))
+
+
+def _given_names(arguments: Sequence[str]) -> list[str]:
+    return [argument[2:].split("=")[0] for argument in arguments if argument.startswith("--")]
 
 
 def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
@@ -141,12 +144,13 @@ def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
     raise ConfigError(f"{source}: {reason}")
 
 
-def _tell_differences(arguments: Sequence[str]) -> None:
+def _tell_differences(arguments: Sequence[str], config: Config, stored: Mapping[str, Any]) -> None:
     """Say in one line where a file of MindCV keeps another meaning."""
     path, launch = config_path(arguments), detect_launch()
     if path is None or is_recipe(path) or launch.rank or launch.is_scheduler:
         return
-    differences = kept_differences(load_mapping(find_recipe(path)))
+    mapping = load_mapping(find_recipe(path))
+    differences = kept_differences(mapping, config.options(), {*mapping, *stored, *_given_names(arguments)})
     if differences:
         print(f"{path}: unlike in MindCV, {'; '.join(differences)} (see docs/migration.md)", file=sys.stderr)
 

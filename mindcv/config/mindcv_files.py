@@ -1,6 +1,6 @@
 """MindCV's YAML files: keys that are read differently here, and values whose meaning is kept on purpose."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mindcv.config.schema import OPTIONS
@@ -36,10 +36,16 @@ MINDCV_KEYS = frozenset(
     """.split()  # noqa: SIM905
 )
 COUNTED_FROM_THE_START = ("step_decay", "multi_step_decay", "exponential_decay")
+COSINES = ("cosine_decay", "warmup_cosine_decay")
+# Defaults of MindCV's that are others here, where a file leaves them unsaid.
+MINDCV_DECAY_EPOCHS = 100
+MINDCV_MODEL = "mobilenet_v2_035_224"
+# The epsilon of the optimizers that MindCV creates without the file's: it is for its rmsprop alone.
+OWN_EPSILON = {"adam": 1e-8, "adamw": 1e-8, "nadam": 1e-8, "lamb": 1e-6, "adagrad": 1e-10}
 
 
 def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop MindCV's keys that are switched off and rename the one that has a newer name.
+    """Drop MindCV's keys that are switched off, and rename the key and the value that have newer names.
 
     Args:
         mapping: Options as they stand in the file.
@@ -59,6 +65,8 @@ def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
                 raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {spelt}")
         elif key != "amp_cast_list":  # see `kept_differences`
             options[key] = value
+    if options.get("dataset") == "":  # a folder of the user's own images
+        options["dataset"] = "image_folder"
     if "filter_bias_and_bn" in options:
         options["weight_decay_filter"] = _weight_decay_filter(options)
         del options["filter_bias_and_bn"]
@@ -78,37 +86,68 @@ def _weight_decay_filter(options: Mapping[str, Any]) -> str:
     return value
 
 
-def kept_differences(mapping: Mapping[str, Any]) -> list[str]:
+def kept_differences(
+    mapping: Mapping[str, Any], options: Mapping[str, Any], given: Collection[str]
+) -> list[str]:
     """Return what a file of MindCV means here and not there, each in a few words; docs/migration.md has more.
 
     Args:
         mapping: Options as they stand in the file.
+        options: All options of the run by flat name: the command line may have replaced some of the file's.
+        given: Names of those that do not have their default: from file, checkpoint or command line.
 
     Returns:
         Nothing for a file with options that MindCV does not have: it was not written for MindCV.
     """
     if any(key in OPTIONS and key not in MINDCV_KEYS for key in mapping):
         return []
-    values = {name: option.default for name, option in OPTIONS.items()} | dict(mapping)
-    scheduler, rises = str(values["scheduler"]).lower(), bool(values["warmup_epochs"])
-    filtered = values["weight_decay_filter"] != "disable" or bool(mapping.get("filter_bias_and_bn"))
-    cast = mapping.get("amp_cast_list")
+    cast, policy = mapping.get("amp_cast_list"), options["auto_augment"] or ""
     found = {
-        f"scheduler={scheduler} counts epochs from the start of training": rises
-        and scheduler in COUNTED_FROM_THE_START,
-        f"scheduler=polynomial_decay ends at min_lr={values['min_lr']}, not at 0": bool(values["min_lr"])
-        and scheduler == "polynomial_decay",
-        "lr_epoch_stair=True leaves out the epoch at lr 0": bool(values["lr_epoch_stair"])
-        and rises
-        and not values["warmup_factor"],
-        "ema=True averages over fewer updates at first": bool(values["ema"]),
-        "clip_grad=True clips the mean of all devices' gradients": bool(values["clip_grad"])
-        and bool(values["distribute"]),
-        "layer_decay excludes nothing from weight decay": values["layer_decay"] is not None
-        and bool(values["weight_decay"])
-        and not filtered,
-        f"num_samples={values['num_samples']} counts the images of all devices": bool(values["num_samples"])
-        and bool(values["distribute"]),
+        **_schedule(mapping, options),
+        **_optimization(options, given),
+        f"auto_augment={policy} has no mstd0.5": policy.startswith("3a") and "mstd" not in policy,
+        f"num_samples={options['num_samples']} counts the images of all devices": bool(options["num_samples"])
+        and options["distribute"],
+        f"loss_scale_type=auto is dynamic at amp_level={options['amp_level']} too": options["loss_scale_type"]
+        == "auto"
+        and options["amp_level"] in ("O1", "O3", "auto"),
         f"amp_cast_list={cast} is ignored, amp_level decides alone": cast not in (None, "", [], "[]"),
+        f"model={options['model']} by default, not {MINDCV_MODEL}": "epoch_size" in mapping
+        and "model" not in given,
     }
     return [text for text, applies in found.items() if applies]
+
+
+def _schedule(mapping: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, bool]:
+    """Differences of the learning rate, and whether each applies."""
+    scheduler, rises = options["scheduler"], options["warmup_epochs"] > 0
+    length = (options["epoch_size"] - options["warmup_epochs"]) / options["num_cycles"]
+    return {
+        f"scheduler={scheduler} counts epochs from the start of training": rises
+        and scheduler in COUNTED_FROM_THE_START,
+        f"scheduler=polynomial_decay ends at min_lr={options['min_lr']}, not at 0": options["min_lr"] > 0
+        and scheduler == "polynomial_decay",
+        f"decay_epochs={length:g} by default, not {MINDCV_DECAY_EPOCHS}": "epoch_size" in mapping
+        and scheduler in COSINES
+        and options["decay_epochs"] is None
+        and length != MINDCV_DECAY_EPOCHS,
+        "lr_epoch_stair=True leaves out the epoch at lr 0": options["lr_epoch_stair"]
+        and rises
+        and not options["warmup_factor"],
+    }
+
+
+def _optimization(options: Mapping[str, Any], given: Collection[str]) -> dict[str, bool]:
+    """Differences of optimizer, gradients and EMA, and whether each applies."""
+    opt, eps = options["opt"], options["eps"]
+    return {
+        "ema=True averages over fewer updates at first": options["ema"],
+        "clip_grad=True clips the mean of all devices' gradients": options["clip_grad"]
+        and options["distribute"],
+        "layer_decay excludes nothing from weight decay": options["layer_decay"] is not None
+        and options["weight_decay"] > 0
+        and options["weight_decay_filter"] == "disable",
+        f"eps={eps} is also the epsilon of {opt}": "eps" in given
+        and opt in OWN_EPSILON
+        and eps not in (None, OWN_EPSILON[opt]),
+    }

@@ -114,7 +114,7 @@ class AugmentConfig(Section):
     """
 
     scale: tuple[float, float] = option((0.08, 1.0))
-    ratio: tuple[float, float] = option((3 / 4, 4 / 3))
+    ratio: tuple[float, float] = option((0.75, 1.333))
     hflip: float | None = option(None, range=PROBABILITY)
     vflip: float = option(0.0, range=PROBABILITY)
     interpolation: Interpolation = option("bilinear", scope="network")
