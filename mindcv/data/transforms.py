@@ -37,7 +37,7 @@ def create_transforms(
     separate: bool = False,
     *,
     scale: tuple[float, float] = (0.08, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    ratio: tuple[float, float] = (0.75, 1.333),
     hflip: float | None = None,
     vflip: float = 0.0,
     interpolation: str = "bilinear",

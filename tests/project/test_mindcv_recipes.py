@@ -45,15 +45,15 @@ def test_what_a_file_leaves_unsaid_is_mindcvs_default_but_for_what_the_documenta
 
 
 @pytest.mark.parametrize("i", FILES)
-def test_every_value_of_every_key_means_what_it_means_in_mindcv_or_the_difference_is_told(recipe, capsys, i):
+def test_every_value_of_every_key_means_what_it_means_in_mindcv_or_is_reported(recipe, capsys, i):
     mapping = {key: values[i % len(values)] for key, values in VALUES.items()} | {"model": "mnasnet_100"}
-    told = {
+    reported = {
         "loss scale": mapping["loss_scale_type"] == "auto" and mapping["amp_level"] == "O3",
         "epsilon": mapping["opt"].lower() == "adamw" and mapping["eps"] != 1e-8,
     }
-    assert differing(recipe(yaml.safe_dump(mapping)), mapping) == {key for key in told if told[key]}
+    assert differing(recipe(yaml.safe_dump(mapping)), mapping) == {key for key in reported if reported[key]}
     said = capsys.readouterr().err
-    assert ("loss_scale_type=auto" in said, "eps=" in said) == tuple(told.values())
+    assert ("loss_scale_type=auto" in said, "eps=" in said) == tuple(reported.values())
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
@@ -73,7 +73,7 @@ def test_a_model_that_does_not_exist_here_is_refused_by_its_name():
 
 
 @pytest.mark.parametrize("key", [key for key, kept in KEPT.items() if kept])
-def test_another_meaning_is_told_once_when_a_file_is_loaded(recipe, capsys, key):
+def test_another_meaning_is_reported_once_when_a_file_is_loaded(recipe, capsys, key):
     path = recipe(yaml.safe_dump(KEPT[key]["file"]))
     load_config(["-c", path])
     assert (
@@ -88,7 +88,7 @@ def test_the_documentation_lists_every_other_meaning_and_no_further():
     assert KEPT.keys() - set().union(*rows) == set()
 
 
-def test_what_the_command_line_replaces_is_not_told(recipe, capsys):
+def test_what_the_command_line_replaces_is_not_reported(recipe, capsys):
     path = recipe("epoch_size: 300\nema: true\nopt: adamw\neps: 0.01")
     load_config(
         ["-c", path, "--model", "mnasnet_100", "--decay_epochs", "297", "--ema", "false", "--eps", "1e-8"]

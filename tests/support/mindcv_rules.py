@@ -1,4 +1,4 @@
-"""What a YAML file means in MindCV by its documentation, and what it means here: two mappings to compare."""
+"""The meaning of a YAML file in MindCV, by its documentation, and here: two mappings to compare."""
 
 import inspect
 import re
