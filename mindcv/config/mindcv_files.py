@@ -122,12 +122,13 @@ def _schedule(mapping: Mapping[str, Any], options: Mapping[str, Any]) -> dict[st
     """Differences of the learning rate, and whether each applies."""
     scheduler, rises = options["scheduler"], options["warmup_epochs"] > 0
     length = (options["epoch_size"] - options["warmup_epochs"]) / options["num_cycles"]
+    sets_schedule = not {"epoch_size", "warmup_epochs", "scheduler"}.isdisjoint(mapping)
     return {
         f"scheduler={scheduler} counts epochs from the start of training": rises
         and scheduler in COUNTED_FROM_THE_START,
         f"scheduler=polynomial_decay ends at min_lr={options['min_lr']}, not at 0": options["min_lr"] > 0
         and scheduler == "polynomial_decay",
-        f"decay_epochs={length:g} by default, not {MINDCV_DECAY_EPOCHS}": "epoch_size" in mapping
+        f"decay_epochs={length:g} by default, not {MINDCV_DECAY_EPOCHS}": sets_schedule
         and scheduler in COSINES
         and options["decay_epochs"] is None
         and length != MINDCV_DECAY_EPOCHS,

@@ -72,6 +72,8 @@ DIFFERENCES = [
         "scheduler: polynomial_decay\nmin_lr: 1e-5",
         "scheduler=polynomial_decay ends at min_lr=1e-05, not at 0",
     ),
+    ("scheduler: cosine_decay", "decay_epochs=87 by default, not 100"),
+    ("warmup_epochs: 5\nnum_cycles: 2", "decay_epochs=42.5 by default, not 100"),
     ("lr_epoch_stair: true", "lr_epoch_stair=True leaves out the epoch at lr 0"),
     ("ema: true", "ema=True averages over fewer updates at first"),
     ("clip_grad: true\ndistribute: true", "clip_grad=True clips the mean of all devices' gradients"),
@@ -96,6 +98,11 @@ def test_another_meaning_is_reported_once_in_one_line(recipe, capsys, text, diff
         "clip_grad: true",
         "amp_cast_list: null",
         "scheduler: multi_step_decay\nwarmup_epochs: 0",
+        "scheduler: cosine_decay\nepoch_size: 103\nmodel: mnasnet_075",
+        "auto_augment: 3a-mstd0.5",
+        "loss_scale_type: auto\namp_level: O2",
+        "opt: adamw\neps: 1e-8",
+        "opt: rmsprop\neps: 1e-3",
     ],
 )
 def test_a_file_that_is_not_affected_or_not_mindcvs_says_nothing(recipe, capsys, text):
