@@ -14,6 +14,7 @@ from mindcv.config import Config, options_in_scope
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, RunPosition
 from mindcv.engine.callbacks import Rollback
+from mindcv.engine.checkpoint import refuse_earlier_run
 from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
 from mindcv.errors import NotFiniteError
 from mindcv.files.checkpoint_file import Checkpoint
@@ -29,13 +30,20 @@ logger = logging.getLogger("mindcv.build")
 
 
 def find_resumed(config: Config, runtime: Runtime) -> Found | None:
-    """Return the checkpoint that a run resumes from; None if it starts, and on all ranks but the first."""
+    """Return the checkpoint that a run resumes from; None if it starts, and on all ranks but the first.
+
+    Raises:
+        UserError: If the checkpoint cannot be used, or a run that starts would mix its files with another's.
+    """
     resume, folder = config.recovery.resume, config.checkpoint.folder
-    if not resume or not runtime.is_main:
+    if not runtime.is_main:
+        return None
+    model = find_model(config.model.model_name)
+    if not resume:
+        refuse_earlier_run(Path(folder), model.name, *model.aliases)
         return None
     if resume != "auto":
         return Path(resume), read_state(resume)
-    model = find_model(config.model.model_name)
     found = find_state(folder, model.name, *model.aliases)
     if found is None:
         logger.info("resume=auto: no checkpoint in %s, the run starts", folder)
@@ -78,8 +86,6 @@ def restore_run(
     """
     position = RunPosition()
     if not config.recovery.resume:
-        if checkpoints is not None:
-            checkpoints.warn_of_earlier_run()
         return position
     if found is not None and checkpoints is not None:
         position = _restored(found, state, steps_per_epoch, checkpoints)

@@ -48,9 +48,9 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
     find_model(config.model.model_name)  # a wrong name is reported before the dataset is read
     check_callbacks(callbacks)
     runtime = start_runtime(config)
+    resumed = find_resumed(config, runtime)
     data = build_training_data(config, runtime)
     classes = data.source.classes
-    resumed = find_resumed(config, runtime)
     network = build_network(config, classes, runtime, is_training=True, resumed=resumed)
     ema_model = build_ema_model(config, network, classes, runtime)
     learning_rates = build_learning_rates(config, data.updates_per_epoch, runtime)

@@ -1,7 +1,7 @@
 """The checkpoints of a training run: which are written, what they hold, and which are kept."""
 
-import logging
 import re
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import OPTIMIZER, STEP, write_checkpoint
 from mindcv.step.train_step import TrainStep
 
-__all__ = ["CheckpointManager", "checkpoint_files", "training_state"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["CheckpointManager", "checkpoint_files", "refuse_earlier_run", "training_state"]
 
 
 def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | Tensor]:
@@ -61,6 +59,8 @@ class _Saved:
 class CheckpointManager:
     """Writes numbered checkpoints, keeps the newest or the best of them, and always the best epoch's.
 
+    Each of them holds the random id of its run, which a resumed run keeps.
+
     Args:
         folder: Receives the files; `prepare_folder` creates it.
         name: Start of the files' names, usually the model's.
@@ -94,6 +94,7 @@ class CheckpointManager:
         self.keep = keep
         self.saved: list[_Saved] = []
         self.best_score = float("-inf")
+        self.run_id: str | None = secrets.token_hex(8)
 
     def prepare_folder(self) -> None:
         """Create the folder, and remove incomplete files of a run that was killed.
@@ -152,6 +153,7 @@ class CheckpointManager:
     def _metadata(self, position: RunPosition, step: int, score: float | None) -> dict[str, Any]:
         return {
             **self.metadata,
+            "run": self.run_id,
             "epoch": position.epoch,
             "step": step,
             "top1": score,
@@ -160,23 +162,21 @@ class CheckpointManager:
             "kept": [[saved.path.name, _json_number(saved.score)] for saved in self.saved],
         }
 
-    def warn_of_earlier_run(self) -> None:
-        """Warn if the folder holds files of an earlier run, which a new one replaces."""
-        if checkpoint_files(self.folder, *self.names):
-            logger.warning(
-                "%s holds an earlier run, whose files are replaced; --resume auto would continue it",
-                self.folder,
-            )
-
     def restore(self, metadata: Mapping[str, Any], path: Path | None = None) -> None:
         """Adopt the files of the run that wrote this metadata, as far as they are in the folder.
 
         Args:
             metadata: Of one of its checkpoints.
             path: That checkpoint: if its name begins with an alias, the files to come are named alike.
+
+        Raises:
+            UserError: If it is not in the folder, and another run's files are.
         """
-        if path is not None and path.parent == self.folder:
+        if path is not None and path.parent.resolve() != self.folder.resolve():
+            refuse_earlier_run(self.folder, *self.names)
+        elif path is not None:
             self.name = next((name for name in self.names if _belongs(path, name)), self.name)
+        self.run_id = metadata.get("run")  # an earlier version stored none
         if self.best_path.is_file():
             self.best_score = _score(metadata["best_top1"])
         kept = [_Saved(self.folder / name, _score(score)) for name, score in metadata["kept"]]
@@ -193,6 +193,21 @@ class CheckpointManager:
 def checkpoint_files(folder: Path, *names: str) -> list[Path]:
     """Return the checkpoints of runs of these names in a folder."""
     return [path for path in folder.glob("*.ckpt") if any(_belongs(path, name) for name in names)]
+
+
+def refuse_earlier_run(folder: Path, *names: str) -> None:
+    """Refuse a folder for a new run that holds checkpoints of another run of these names.
+
+    Raises:
+        UserError: If there are such files: the new run would replace some of them and leave others.
+    """
+    files = checkpoint_files(folder, *names)
+    if files:
+        newest = max(files, key=lambda path: path.stat().st_mtime_ns)
+        raise UserError(
+            f"ckpt_save_dir={folder} holds an earlier run, {newest.name}: continue it with --resume auto, "
+            "choose another folder, or delete its files"
+        )
 
 
 def _belongs(path: Path, name: str) -> bool:

@@ -15,7 +15,7 @@ from mindcv.files.checkpoint_file import TRAINING_STATE, read_checkpoint
 __all__ = ["average_checkpoints", "select_checkpoints"]
 
 BUILT = ("bn_eps", "padding")
-KEPT = ("config", "classes", *BUILT)
+KEPT = ("run", "config", "classes", *BUILT)
 
 
 def average_checkpoints(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -30,11 +30,11 @@ def average_checkpoints(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor],
 
     Returns:
         Tensors by name, and metadata: ``averaged`` with the names of the files, and the first file's
-        ``config``, ``classes``, ``bn_eps`` and ``padding``.
+        ``run``, ``config``, ``classes``, ``bn_eps`` and ``padding``.
 
     Raises:
-        UserError: If a file cannot be read, is duplicated, or differs in names, shapes, classes, epsilon
-            or padding from the first one.
+        UserError: If a file cannot be read, is duplicated, or differs in names, shapes, classes, epsilon,
+            padding or run from the first one.
     """
     if not paths:
         raise UserError("there is nothing to average: give one or more checkpoints")
@@ -77,6 +77,8 @@ def _check_same(
     first_metadata: Mapping[str, Any],
 ) -> None:
     """Refuse a file that does not match the first one, and name the first difference."""
+    if metadata.get("run") != first_metadata.get("run"):
+        raise UserError(f"{path}: is of another training run than {first}: average checkpoints of one run")
     remedy = "average checkpoints of one model"
     for name, value in wanted.items():
         if name not in tensors:
@@ -135,7 +137,7 @@ def _epochs_in(folder: Path) -> dict[Path, dict[str, Any]]:
         metadata = read_checkpoint(path).metadata
         within_epoch = metadata.get("progress", {}).get("batch", 0) > 0
         if "epoch" in metadata and not within_epoch:
-            same = json.dumps([metadata["epoch"], metadata.get("step"), metadata.get("config")])
+            same = json.dumps([metadata["epoch"], *map(metadata.get, ("step", "run", "config"))])
             found.setdefault(same, (path, metadata))
     return dict(found.values())
 

@@ -103,6 +103,23 @@ def test_a_file_that_differs_is_named_with_its_first_difference(tmp_path, second
     assert str(caught.value) == f"{other}: {message.format(first=first)}"
 
 
+def test_checkpoints_of_two_runs_are_not_averaged(tmp_path):
+    """A run that has left its files in the folder of another would be mixed into its average."""
+    weight = ms.Parameter(Tensor([0.0]), name="w")
+    for epochs in ((1, 2, 3), (1, 2)):  # the second run replaces two epochs of the first
+        manager = CheckpointManager(tmp_path, "net", {"w": weight}, {})
+        for epoch in epochs:
+            manager.after_epoch(RunPosition(epoch=epoch), epoch, score=None, last=False)
+    paths = select_checkpoints(tmp_path, last=3)
+    with pytest.raises(UserError) as caught:
+        average_checkpoints(paths)
+    assert str(caught.value) == (
+        f"{tmp_path}/net-2.ckpt: is of another training run than {tmp_path}/net-3.ckpt: average "
+        "checkpoints of one run"
+    )
+    assert average_checkpoints(paths[1:])[1]["run"] == manager.run_id
+
+
 def test_a_duplicated_file_and_an_empty_list_are_refused(tmp_path):
     path = write(tmp_path / "1.ckpt", w=f32(1))
     with pytest.raises(UserError, match="the checkpoint is duplicated"):

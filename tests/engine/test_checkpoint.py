@@ -9,6 +9,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn
 
 from mindcv.engine import CheckpointManager, RunPosition, training_state
+from mindcv.engine.checkpoint import refuse_earlier_run
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint
 from mindcv.models.weights import load_weights
@@ -95,6 +96,7 @@ def test_keep_0_writes_the_best_only(tmp_path, weight):
     assert read.tensors["w"].tolist() == [2]
     assert read.metadata == {
         "classes": ["a", "b"],
+        "run": manager.run_id,
         "epoch": 2,
         "step": 20,
         "top1": 0.3,
@@ -150,6 +152,25 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path, weig
         with pytest.raises(UserError) as caught:
             CheckpointManager(folder, "net", {"w": weight}, {}).prepare_folder()
         assert str(caught.value) == f"ckpt_save_dir={folder} cannot be written ({reason}): choose another one"
+
+
+def test_a_run_that_starts_refuses_the_files_of_another_and_a_resumed_one_keeps_its_id(tmp_path, weight):
+    first = run(tmp_path, weight, [0.5, 0.6])
+    for name in ("other", "ne", "net_050"):
+        refuse_earlier_run(tmp_path, name)
+    with pytest.raises(UserError) as caught:
+        refuse_earlier_run(tmp_path, "alias", "net")
+    assert str(caught.value) == (
+        f"ckpt_save_dir={tmp_path} holds an earlier run, net_best.ckpt: continue it with --resume auto, "
+        "choose another folder, or delete its files"
+    )
+    metadata = read_checkpoint(tmp_path / "net-1.ckpt").metadata
+    resumed, elsewhere = (CheckpointManager(tmp_path, "net", {"w": weight}, {}) for _ in range(2))
+    assert len({metadata["run"], resumed.run_id, elsewhere.run_id}) == 3
+    resumed.restore(metadata, tmp_path / "net-1.ckpt")
+    assert first.run_id == metadata["run"] == resumed.run_id
+    with pytest.raises(UserError, match=r"holds an earlier run, net_best.ckpt: continue it with --resume"):
+        elsewhere.restore(metadata, tmp_path / "backup" / "net-1.ckpt")
 
 
 def test_training_state_is_the_network_by_its_names_and_the_optimizer_by_a_prefix():
