@@ -4,15 +4,17 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from mindcv.build.stored_config import stored_options
+from mindcv.build.stored_config import named_classes
 from mindcv.config import Config
 from mindcv.data import Source, imagenet_classes
 from mindcv.data.sources.mindrecord import MindRecordSource
 from mindcv.errors import UserError
+from mindcv.structure import classifier_parameters
 
-__all__ = ["check_teacher_classes", "match_labels", "relabelled", "scored_classes"]
+__all__ = ["check_teacher_classes", "match_classifier", "match_labels", "relabelled", "scored_classes"]
 
 logger = logging.getLogger("mindcv.build")
 
@@ -30,6 +32,12 @@ def scored_classes(config: Config, stored: Sequence[str], source: Source) -> lis
         return list(stored)
     if config.model.pretrained or (config.model.num_classes == len(ids) and set(source.classes) <= set(ids)):
         return list(ids)
+    logger.warning(
+        "%s: stores no class names; its outputs are taken for the %d classes of %s in their order",
+        config.model.checkpoint_path,
+        len(source.classes),
+        source.origin,
+    )
     return list(source.classes)
 
 
@@ -46,6 +54,11 @@ def match_labels(source: Source, known: Sequence[str], owner: str) -> NDArray[np
     """
     found = list(source.classes)
     if isinstance(source, MindRecordSource):  # the format keeps no names
+        if len(found) > len(known):
+            raise UserError(
+                f"{source.origin}: has the label {len(found) - 1}, and {owner} {len(known)} classes: give a "
+                "data_dir with the same classes"
+            )
         return None
     if found == list(known[: len(found)]):
         return None
@@ -69,6 +82,41 @@ def relabelled(
         yield images, own if labels is None else np.where(own < 0, own, labels[own]).astype(own.dtype)
 
 
+def match_classifier(config: Config, network: nn.Cell, classes: Sequence[str]) -> None:
+    """Sort the outputs of a network that is to be trained further, so that each keeps its class.
+
+    Nothing happens where the file does not name its classes, or the network has no classifier from it.
+
+    Args:
+        config: Options.
+        network: The network with the weights of `ckpt_path`, or with the published ones.
+        classes: Class names of the training images, by label.
+
+    Raises:
+        UserError: If the file lacks a class of the images.
+    """
+    model, found = config.model, list(classes)
+    owner = model.checkpoint_path or f"{model.model_name}, pretrained"
+    known = named_classes(owner) if model.checkpoint_path else list(imagenet_classes())
+    shared = min(len(known), len(found))
+    if not known or config.dataset.name == "mindrecord" or found[:shared] == known[:shared]:
+        return
+    unknown = [name for name in found if name not in set(known)]
+    if unknown:
+        raise UserError(
+            f"{owner}: its classifier lacks {len(unknown)} of the images' {len(found)} classes, such as "
+            f"'{unknown[0]}': train a new one with new_classifier=True"
+        )
+    rows = [known.index(name) for name in found]
+    parameters = classifier_parameters(network)
+    last = max(i for i, parameter in enumerate(parameters) if parameter.ndim > 1)  # its bias follows
+    for parameter in parameters[last:]:
+        values = parameter.asnumpy()
+        order = [*rows, *sorted(set(range(len(values))) - set(rows))]
+        ops.assign(parameter, Tensor(values[order]))
+    logger.info("%s: the outputs of its classifier are sorted by the names of the images' classes", owner)
+
+
 def check_teacher_classes(config: Config, classes: Sequence[str]) -> None:
     """Check that a teacher's file, if it names its classes, has those of the images in the same order.
 
@@ -77,7 +125,7 @@ def check_teacher_classes(config: Config, classes: Sequence[str]) -> None:
     """
     teacher = config.teacher
     path = teacher.model_name if teacher.is_onnx else teacher.checkpoint_path
-    known = stored_options(path)[1]
+    known = [] if config.dataset.name == "mindrecord" else named_classes(path)
     different = [(mine, its) for mine, its in zip(classes, known, strict=False) if mine != its]
     if known and (different or len(known) != len(classes)):
         mine, its = different[0] if different else (f"{len(classes)} classes", f"{len(known)}")

@@ -116,7 +116,7 @@ def build_quantization_images(
         UserError: If the network does not know a class of the validation images.
     """
     calibration = build_some_images(config, config.dataset.train_split, count)
-    scored = build_validation_data(config, runtime)
+    scored = build_validation_data(config, runtime, named=bool(classes))
     known = scored_classes(config, classes, scored.source)
     labels = match_labels(scored.source, known, config.model.checkpoint_path)
     images = (images for images, _ in evaluation_batches(calibration))

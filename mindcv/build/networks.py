@@ -6,9 +6,10 @@ from typing import Any
 
 from mindspore import nn
 
-from mindcv.build.class_names import check_teacher_classes
+from mindcv.build.class_names import check_teacher_classes, match_classifier
 from mindcv.build.pipelines import channel_scale, count_classes
 from mindcv.build.resumed_run import Found, resumed_options
+from mindcv.build.stored_config import holds_training_state
 from mindcv.config import Config
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import EMA_PREFIX
@@ -63,12 +64,28 @@ def build_network(
         ema=config.ema.ema and not is_training,
         new_classifier=config.model.new_classifier and is_training,
     )
+    if is_training and not config.recovery.resume:
+        _start_from_weights(config, network, classes, runtime)
     seed_dropout(network, config.system.seed, runtime.rank)
     if is_training and config.freezing.what is not None:
         freeze(network, **vars(config.freezing))
     level = config.precision.amp_level if is_training else config.precision.val_amp_level
     mixed_precision(network, level, config.precision.amp_dtype, device=runtime.device)
     return network
+
+
+def _start_from_weights(config: Config, network: nn.Cell, classes: Sequence[str], runtime: Runtime) -> None:
+    """Fit the loaded classifier to the images, and say what `ckpt_path` leaves out of a file."""
+    model = config.model
+    if runtime.is_main and model.checkpoint_path and holds_training_state(model.checkpoint_path):
+        logger.info(
+            "%s: its weights start a new run; --resume %s would continue its own",
+            model.checkpoint_path,
+            model.checkpoint_path,
+        )
+    published = model.pretrained and count_classes(config, classes) == CLASSES
+    if (model.checkpoint_path or published) and not model.new_classifier:
+        match_classifier(config, network, classes)
 
 
 def _from_published(config: Config, classes: Sequence[str], runtime: Runtime, *, is_training: bool) -> bool:

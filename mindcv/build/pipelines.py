@@ -1,5 +1,6 @@
 """Build the images of a run: pipelines and transforms."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ __all__ = [
     "evaluation_size",
 ]
 
+logger = logging.getLogger("mindcv.build")
+
 COLOR_JITTER = 0.4  # MindCV's default for photos; its small images have none
 
 # An evaluation scores every image of its split once, whatever the options say about the training.
@@ -40,6 +43,13 @@ ALL_IMAGES = {"shuffle": False, "num_samples": None, "drop_remainder": False}
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
     """Return the training images, augmented, as batches of this rank."""
     source = _source(config, config.dataset.train_split)
+    if runtime.is_main and count_classes(config, source.classes) > len(source.classes):
+        logger.warning(
+            "num_classes=%d, and %s has %d classes: the other outputs have no images",
+            config.model.num_classes,
+            source.origin,
+            len(source.classes),
+        )
     (_, transform), *later = _stages(config)
     mix = {**vars(config.mix), "aug_repeats": config.mix.aug_repeats or 1}
     return Pipeline(
@@ -58,14 +68,20 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
     )
 
 
-def build_validation_data(config: Config, runtime: Runtime) -> Pipeline:
-    """Return the validation images as batches of this rank; over all ranks each image occurs once."""
+def build_validation_data(config: Config, runtime: Runtime, *, named: bool = False) -> Pipeline:
+    """Return the validation images as batches of this rank; over all ranks each image occurs once.
+
+    Args:
+        config: Options.
+        runtime: This process.
+        named: Whether the network's classes are known by name, so that `match_labels` checks the labels.
+    """
     return Pipeline(
         source=_source(config, config.dataset.val_split),
         transform=build_evaluation_transforms(config),
         rank=runtime.rank,
         world_size=runtime.world_size,
-        num_classes=config.model.num_classes,
+        num_classes=None if named else config.model.num_classes,
         **{**vars(config.data), **ALL_IMAGES},
     )
 

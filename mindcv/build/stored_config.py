@@ -12,7 +12,7 @@ from mindcv.export import METADATA
 from mindcv.files.onnx_network import open_onnx
 from mindcv.models.weights.weight_files import read_weights
 
-__all__ = ["load_stored_config", "stored_options", "tell_changes"]
+__all__ = ["holds_training_state", "load_stored_config", "named_classes", "stored_options", "tell_changes"]
 
 logger = logging.getLogger("mindcv.build")
 
@@ -29,7 +29,7 @@ def load_stored_config(argv: Sequence[str]) -> tuple[Config, list[str]]:
         argv: Command line without the program's name, such as ``["--ckpt_path", "mnasnet_100_best.ckpt"]``.
 
     Returns:
-        The options, and the class names stored in the file, in the order of the logits.
+        The options, and the class names stored in the file, in the order of the logits, see `named_classes`.
 
     Raises:
         ConfigError: If the options are wrong, those stored in the file included.
@@ -42,7 +42,29 @@ def load_stored_config(argv: Sequence[str]) -> tuple[Config, list[str]]:
     kept = {name: value for name, value in stored.items() if name in names or name not in OPTION_TYPES}
     if classes and kept.get("num_classes") is None:
         kept["num_classes"] = len(classes)
-    return load_config(argv, kept, stored_in=f"{path} (options of its training)"), classes
+    config = load_config(argv, kept, stored_in=f"{path} (options of its training)")
+    return config, _names(stored, classes)
+
+
+def named_classes(path: str | Path) -> list[str]:
+    """Return the class names stored in a file; none if its training images had numbers only (MindRecord).
+
+    Args:
+        path: A file of weights, or an ONNX file.
+
+    Raises:
+        UserError: See `stored_options`.
+    """
+    return _names(*stored_options(path))
+
+
+def _names(stored: Mapping[str, Any], classes: list[str]) -> list[str]:
+    return [] if stored.get("dataset") == "mindrecord" else classes
+
+
+def holds_training_state(path: str | Path) -> bool:
+    """Return whether a run could resume from a file of weights, see `mindcv.engine.resume.read_state`."""
+    return "progress" in read_weights(path).metadata
 
 
 def tell_changes(config: Config) -> None:

@@ -27,7 +27,7 @@ def validate(argv: Sequence[str]) -> None:
         )
     runtime = build.start_runtime(config)
     build.tell_changes(config)
-    data = build.build_validation_data(config, runtime)
+    data = build.build_validation_data(config, runtime, named=bool(stored))
     classes = build.scored_classes(config, stored, data.source)
     network = build.build_network(config, classes, runtime)
     evaluation = build.build_evaluation(config, network, data, runtime, classes=classes)()

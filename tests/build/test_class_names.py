@@ -5,10 +5,17 @@ import shutil
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import Tensor, nn
 
-from mindcv import build
-from mindcv.build.class_names import check_teacher_classes, match_labels, relabelled, scored_classes
-from mindcv.config import load_config
+from mindcv import build, create_model
+from mindcv.build.class_names import (
+    check_teacher_classes,
+    match_classifier,
+    match_labels,
+    relabelled,
+    scored_classes,
+)
+from mindcv.config import Config, load_config
 from mindcv.data import imagenet_classes
 from mindcv.data.sources.source import ArraySource
 from mindcv.errors import UserError
@@ -45,6 +52,108 @@ def test_what_cannot_be_matched_is_refused_in_one_line():
         "val: 2 of its 3 classes, such as 'x', are not among the 2 of net.ckpt, such as 'a': rename the "
         "folders, or give a data_dir with the same classes"
     )
+
+
+def test_classes_without_names_are_taken_in_order_which_is_said(caplog):
+    config = load_config(["--ckpt_path", "net.ckpt"])
+    with caplog.at_level("WARNING", "mindcv.build"):
+        assert scored_classes(config, [], folder("b", "a")) == ["b", "a"]
+    assert caplog.messages == [
+        "net.ckpt: stores no class names; its outputs are taken for the 2 classes of val in their order"
+    ]
+
+
+class Network(nn.Cell):
+    """Ends in a classifier of two layers, whose last one has a row per class: 0, 1, ..."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        rows = Tensor(np.arange(outputs, dtype=np.float32))
+        self.classifier = nn.SequentialCell(
+            nn.Dense(4, 3), nn.Dense(3, outputs, weight_init=rows[:, None].tile((1, 3)), bias_init=rows)
+        )
+
+    def rows(self) -> list[int]:
+        last = self.classifier[-1]
+        assert (last.bias.asnumpy() == last.weight.asnumpy().T).all()
+        return last.bias.asnumpy().astype(int).tolist()
+
+
+def started_from(path, stored, found, outputs, **options) -> list[int]:
+    """Rows of a classifier for the stored classes, once it is to be trained on those that are found."""
+    write_checkpoint(path, {"w": ms.Tensor([1.0])}, {"classes": list(stored), "config": options})
+    config = Config.from_options({"ckpt_path": str(path)})
+    network = Network(outputs)
+    hidden = network.classifier[0].weight.asnumpy()
+    match_classifier(config, network, list(found))
+    np.testing.assert_array_equal(network.classifier[0].weight.asnumpy(), hidden)
+    return network.rows()
+
+
+@pytest.mark.parametrize(
+    ("stored", "found", "rows"),
+    [
+        ("abc", "abc", [0, 1, 2]),
+        ("abc", "cab", [2, 0, 1]),
+        ("abc", "ab", [0, 1, 2]),
+        ("abc", "bc", [1, 2, 0]),
+        ("ab", "abc", [0, 1, 2]),
+        ("", "ab", [0, 1, 2]),
+    ],
+)
+def test_training_starts_with_each_output_for_the_class_that_it_knows(stored, found, rows, tmp_path):
+    assert started_from(tmp_path / "net.ckpt", stored, found, 3) == rows
+
+
+def test_training_does_not_start_from_a_classifier_that_lacks_a_class(tmp_path):
+    with pytest.raises(UserError) as caught:
+        started_from(tmp_path / "net.ckpt", "abc", "axc", 3)
+    assert str(caught.value) == (
+        f"{tmp_path}/net.ckpt: its classifier lacks 1 of the images' 3 classes, such as 'x': "
+        "train a new one with new_classifier=True"
+    )
+    with pytest.raises(UserError, match="lacks 1 of the images' 4 classes, such as 'x'"):
+        started_from(tmp_path / "net.ckpt", "abc", "axbc", 4)
+
+
+def test_numbers_that_a_mindrecord_file_gives_its_classes_are_no_names(tmp_path):
+    assert started_from(tmp_path / "net.ckpt", "012", "cab", 3, dataset="mindrecord") == [0, 1, 2]
+    assert build.load_stored_config(["--ckpt_path", str(tmp_path / "net.ckpt")])[1] == []
+
+
+def test_published_weights_start_on_a_part_of_imagenet_with_its_outputs():
+    network, ids = Network(1000), list(imagenet_classes())
+    config = Config.from_options({"pretrained": True, "num_classes": 1000})
+    match_classifier(config, network, [ids[3], ids[999]])
+    assert network.rows()[:5] == [3, 999, 0, 1, 2]
+    with pytest.raises(UserError, match="mnasnet_100, pretrained: its classifier lacks 2 of the images' 2"):
+        match_classifier(config, network, ["cat", "dog"])
+
+
+def test_weights_that_come_with_a_runs_state_hint_at_resuming_it(tmp_path, caplog):
+    path, network = tmp_path / "net.ckpt", create_model("mnasnet_small", num_classes=2)
+    options = {"ckpt_path": str(path), "model": "mnasnet_small"}
+    metadata: dict[str, object] = {"classes": ["b", "a"]}
+    for progress in ({}, {"progress": {}}):
+        write_checkpoint(path, network.parameters_dict(), metadata | progress)
+        with caplog.at_level("INFO", "mindcv.build"):
+            caplog.clear()
+            started = build.build_network(Config.from_options(options), ["a", "b"], ALONE, is_training=True)
+        hint = [f"{path}: its weights start a new run; --resume {path} would continue its own"]
+        matched = f"{path}: the outputs of its classifier are sorted by the names of the images' classes"
+        assert caplog.messages == [*(hint if progress else []), matched]
+        rows = (net.get_classifier().weight.asnumpy() for net in (network, started))
+        np.testing.assert_array_equal(next(rows), next(rows)[::-1])
+
+
+def test_outputs_without_images_are_mentioned(photos, caplog):
+    argv = ["--data_dir", str(photos), "--image_resize", "32", "--batch_size", "8"]
+    with caplog.at_level("WARNING", "mindcv.build"):
+        build.build_training_data(load_config([*argv, "--num_classes", "3"]), ALONE)
+        build.build_training_data(load_config([*argv, "--num_classes", "1000"]), ALONE)
+    assert caplog.messages == [
+        f"num_classes=1000, and {photos}/train has 3 classes: the other outputs have no images"
+    ]
 
 
 def test_an_image_that_does_not_count_keeps_its_negative_label():
