@@ -37,13 +37,18 @@ def load_stored_config(argv: Sequence[str]) -> tuple[Config, list[str]]:
     """
     path = given_option(argv, "ckpt_path")
     stored, classes = stored_options(path) if path else ({}, [])
+    kept = _of_the_network(stored, classes)
+    config = load_config(argv, kept, stored_in=f"{path} (options of its training)")
+    return config, _names(stored, classes)
+
+
+def _of_the_network(stored: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
     names = options_in_scope("network")
     # An option that no longer exists is kept too: loading it names it, and what to do.
     kept = {name: value for name, value in stored.items() if name in names or name not in OPTION_TYPES}
     if classes and kept.get("num_classes") is None:
         kept["num_classes"] = len(classes)
-    config = load_config(argv, kept, stored_in=f"{path} (options of its training)")
-    return config, _names(stored, classes)
+    return kept
 
 
 def named_classes(path: str | Path) -> list[str]:
@@ -70,15 +75,21 @@ def holds_training_state(path: str | Path) -> bool:
 def tell_changes(config: Config) -> None:
     """Log in one line which options stored in `ckpt_path` the command line or the YAML file changes."""
     path = config.model.checkpoint_path
-    stored = stored_options(path)[0] if path else {}
-    given, names = config.options(), sorted(options_in_scope("network") - ONLY_IN_TRAINING)
+    stored = stored_options(path) if path else ({}, [])
+    if not stored[0]:
+        return
+    before, now = load_config([], _of_the_network(*stored)).options(), config.options()
     changed = [
-        f"{name}={given[name]} instead of {stored[name]}"
-        for name in names
-        if stored.get(name, given[name]) != given[name] and stored[name] is not None
+        f"{name}={_shown(now[name])} instead of {_shown(before[name])}"
+        for name in sorted(options_in_scope("network") - ONLY_IN_TRAINING)
+        if before[name] != now[name]
     ]
     if changed:
         logger.info("%s: scored with %s", path, ", ".join(changed))
+
+
+def _shown(value: Any) -> str:
+    return "the default" if value is None else str(value)
 
 
 def stored_options(path: str | Path) -> tuple[dict[str, Any], list[str]]:

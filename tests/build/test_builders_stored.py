@@ -218,3 +218,38 @@ def test_a_validation_says_in_one_line_what_it_changes(checkpoint, caplog):
     assert caplog.messages == [
         f"{path}: scored with crop_pct=1.0 instead of 0.9, image_resize=224 instead of 48"
     ]
+
+
+CHANGED = {
+    "ema": ("False", "ema=False instead of True"),
+    "image_resize": ("32", "image_resize=32 instead of 48"),
+    "val_image_resize": ("null", "val_image_resize=the default instead of 64"),
+    "crop_pct": ("1", "crop_pct=1.0 instead of 0.9"),
+    "interpolation": ("bicubic", "interpolation=bicubic instead of pilcubic"),
+    "mean": ("[1,2,4]", "mean=[1.0, 2.0, 4.0] instead of [1.0, 2.0, 3.0]"),
+    "std": ("[1,2,4]", "std=[1.0, 2.0, 4.0] instead of the default"),
+    "dataset": ("imagenet", "dataset=imagenet instead of image_folder"),
+    "num_classes": ("3", "num_classes=3 instead of 2"),
+    "model": ("mnasnet_050", "model=mnasnet_050 instead of semnasnet_075"),
+    "padding": ("symmetric", "padding=symmetric instead of same"),
+    "bn_eps": ("0.01", "bn_eps=0.01 instead of the default"),
+}
+
+
+def test_a_validation_names_every_option_of_the_network_that_it_changes(checkpoint, recipe, caplog):
+    path, by_file = (
+        checkpoint(),
+        recipe("\n".join(f"{name}: {value}" for name, (value, _) in CHANGED.items())),
+    )
+    given = [f"--{name}={value}" for name, (value, _) in CHANGED.items()]
+    with caplog.at_level("INFO", "mindcv.build"):
+        for argv in (given, ["-c", by_file]):
+            build.tell_changes(build.load_stored_config(["--ckpt_path", path, *argv])[0])
+    told = ", ".join(CHANGED[name][1] for name in sorted(CHANGED))
+    assert caplog.messages == [f"{path}: scored with {told}"] * 2
+    assert set(CHANGED) == options_in_scope("network") - {
+        "drop_rate",
+        "drop_path_rate",
+        "bn_momentum",
+        "in_channels",
+    }
