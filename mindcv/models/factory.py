@@ -7,12 +7,12 @@ from mindspore import nn
 
 from mindcv.errors import UserError, did_you_mean
 from mindcv.models.features import FeatureExtractWrapper, feature_pyramid
-from mindcv.models.registry import ModelEntry, find_model, list_models
+from mindcv.models.registry import ModelEntry, find_model, is_model, list_models
 from mindcv.models.weights.layouts import layouts_of
 from mindcv.models.weights.network_loading import put_weights
 from mindcv.models.weights.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights.stated_options import padding_of, stated_options
-from mindcv.models.weights.weight_files import read_weights
+from mindcv.models.weights.weight_files import WeightFile, read_weights
 
 __all__ = ["create_model"]
 
@@ -78,12 +78,21 @@ def create_model(
         given = {**stated_options(file, layouts, entry.options or ()), **given}
     network = entry.build(num_classes=num_classes, in_channels=in_channels, **given)
     if file is not None:
-        put_weights(network, file, ema=ema, new_classifier=new_classifier, padding=padding)
+        made_for = _another_model(file, entry)
+        put_weights(network, file, ema=ema, new_classifier=new_classifier, padding=padding, made_for=made_for)
     if not features_only:
         return network
     if hasattr(network, "feature_info"):  # a network written for MindCV
         return FeatureExtractWrapper(network, *([] if out_indices is None else [out_indices]))
     return feature_pyramid(network, out_indices)
+
+
+def _another_model(file: WeightFile, entry: ModelEntry) -> str:
+    """Return the registered model that a file says it was made for; empty if none or the entry's own."""
+    config = file.metadata.get("config")
+    stored = {**(config if isinstance(config, dict) else {}), **file.metadata}.get("model")
+    made_for = find_model(stored).name if isinstance(stored, str) and is_model(stored) else entry.name
+    return "" if made_for == entry.name else made_for
 
 
 def _published(entry: ModelEntry, checkpoint_path: str) -> str:

@@ -71,8 +71,12 @@ def put_weights(
     ema: bool = False,
     new_classifier: bool = False,
     padding: str | None = None,
+    made_for: str = "",
 ) -> None:
-    """Load every parameter of a network from a file that has been read; see `load_weights`."""
+    """Load every parameter of a network from a file that has been read; see `load_weights`.
+
+    `made_for` is the model that the file was made for, if it is known to be another one.
+    """
     path, found = file.path, selected(file, ema=ema)
     library = detect_layout(found, layouts_of(network))
     layout = find_layout(layouts_of(network), library)
@@ -94,7 +98,7 @@ def put_weights(
     known = {names[name]: parameter for name, parameter in wanted.items()}
     surplus = [n for n in found if n not in known and not _is_idle(n, found[n], known, library)]
     classifier = [parameter.name for parameter in classifier_parameters(network)]
-    _check_match(path, wanted, values, names, surplus, classifier)
+    _check_match(path, wanted, values, names, surplus, classifier, made_for)
     _check_padding(network, file, padding)
     values = _with_eps_of(network, file, values)
     for name, parameter in wanted.items():
@@ -197,9 +201,14 @@ def _check_match(
     names: Mapping[str, str],
     surplus: Sequence[str],
     classifier: Sequence[str],
+    made_for: str,
 ) -> None:
-    """Raise an error that lists the differences where a file does not fit."""
+    """Raise an error that lists the differences where a file does not fit, or names its model."""
     misshapen = [n for n in wanted if n in values and values[n].shape != tuple(wanted[n].shape)]
+    shapes = [
+        f"'{names[n]}' has shape {values[n].shape}, and {tuple(wanted[n].shape)} in the network"
+        for n in misshapen
+    ]
     floats = [n for n in values if wanted[n].is_floating_point()]
     integers = [n for n in floats if not np.issubdtype(values[n].dtype, np.floating)]
     differences = []
@@ -207,10 +216,6 @@ def _check_match(
     if missing:
         differences.append(f"lacks {_list(map(repr, missing))}, which the network has")
     if misshapen:
-        shapes = [
-            f"'{names[n]}' has shape {values[n].shape}, and {tuple(wanted[n].shape)} in the network"
-            for n in misshapen
-        ]
         differences.append(_list(shapes, "; ", SHAPES_LISTED))
     if integers:
         differences.append(f"the values of {_list(repr(names[n]) for n in integers)} are integers")
@@ -218,6 +223,9 @@ def _check_match(
         differences.append(f"has {_list(map(repr, surplus))}, which the network lacks")
     if not differences:
         return
+    if made_for:
+        example = f" ({shapes[0]})" if shapes else ""
+        raise UserError(f"{path}: made for another model{example}: give model={made_for}")
     remedy = "choose the model, num_classes and in_channels that the file was made with"
     if misshapen and set(misshapen) <= set(classifier) and len(differences) == 1:
         remedy = "choose the num_classes that the file was made with, or train with new_classifier=True"

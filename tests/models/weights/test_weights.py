@@ -185,6 +185,17 @@ def test_very_many_differences_are_listed_in_part_and_counted(path):
     assert len(text) < 800
 
 
+@pytest.mark.parametrize("metadata", [{"model": "mnasnet0_50"}, {"config": {"model": "mnasnet_050"}}])
+def test_a_file_of_another_model_is_named_by_its_model(path, metadata):
+    write_checkpoint(path, create_model("mnasnet_050", 3).parameters_dict(), metadata)
+    with pytest.raises(UserError) as caught:
+        create_model("mnasnet_075", 3, checkpoint_path=str(path))
+    assert str(caught.value) == (
+        f"{path}: made for another model ('features.0.weight' has shape (16, 3, 3, 3), and (24, 3, 3, 3) "
+        "in the network): give model=mnasnet_050"
+    )
+
+
 def test_whole_numbers_are_no_weights(path):
     records = [{"name": p.name, "data": p} for p in Net().get_parameters() if p.name != "norm.gamma"]
     ms.save_checkpoint([*records, {"name": "norm.gamma", "data": Tensor([1, 2, 3, 4], ms.int8)}], str(path))
