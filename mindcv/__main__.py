@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mindcv.errors import ConfigError, did_you_mean
-from mindcv.runtime.program import exit_with
+from mindcv.runtime.program import exit_with, run_program
 from mindcv.version import __version__
 
 VERBS = {
@@ -28,11 +28,12 @@ def main() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if verb in ("-h", "--help"):
         verbs = "\n".join(f"  {name:<21}{text}" for name, text in VERBS.items())
-        print(f"usage: {typed} VERB [options]\n\n{verbs}\n\n{typed} VERB --help lists the options of a verb.")
-        return
+        usage = (
+            f"usage: {typed} VERB [options]\n\n{verbs}\n\n{typed} VERB --help lists the options of a verb."
+        )
+        run_program(lambda: print(usage))
     if verb == "--version":
-        print(__version__)
-        return
+        run_program(lambda: print(__version__))
     if verb not in VERBS:
         remedy = did_you_mean(verb, VERBS) or "; --help lists all verbs"
         exit_with(ConfigError(f"unknown verb '{verb}'{remedy}"))

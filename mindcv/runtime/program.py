@@ -36,8 +36,7 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         detect_launch()
-        main()
-        sys.stdout.flush()
+        _run_to_its_output(main)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 128 + signal.SIGPIPE
@@ -59,6 +58,16 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         leave_cluster(launch)
     # An ordinary exit could wait for the other ranks, which may be waiting for this one.
     os._exit(status)
+
+
+def _run_to_its_output(main: Callable[[], None]) -> None:
+    """Run a program, and write the rest of its output while an early end of its reader can be answered."""
+    try:
+        main()
+    except SystemExit:  # such as after --help
+        print(end="", flush=True)  # also where standard output is closed
+        raise
+    print(end="", flush=True)
 
 
 def exit_with(error: UserError) -> NoReturn:

@@ -1,5 +1,6 @@
 """How a program ends, and what it says then."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -79,14 +80,34 @@ def test_ctrl_c_or_kill_ends_a_program_with_one_line_and_status_130(stop, before
     assert (program.returncode, said) == (130, "stopped by Ctrl-C or kill\n")
 
 
-def test_a_reader_that_ends_early_ends_a_program_without_a_word():
-    script = (
-        "import sys; from mindcv.runtime.program import run_program; "
-        "run_program(lambda: [print('x' * 80) for _ in range(10000)])"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 141
+PRINTS = (
+    "import sys; from mindcv.runtime.program import run_program; "
+    "run_program(lambda: [print('x' * 80) for _ in range(10000)])"
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c", PRINTS],
+        ["train.py", "--print_config"],
+        ["-m", "mindcv", "--help"],
+        ["-m", "mindcv", "--version"],
+        pytest.param(["-m", "mindcv", "summary", "--list"], marks=pytest.mark.slow),
+    ],
+    ids=lambda arguments: " ".join(arguments)[:40],
+)
+def test_a_reader_that_ends_early_ends_a_program_without_a_word(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as output:
+        ran = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, stdout=output, stderr=subprocess.PIPE, timeout=60
+        )
+    assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+def test_a_program_without_standard_output_ends_without_a_word():
+    command = f"exec {sys.executable} -m mindcv --version >&-"
+    ran = subprocess.run(command, shell=True, cwd=ROOT, stderr=subprocess.PIPE, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, b"")
