@@ -18,6 +18,7 @@ from mindcv.data import (
     find_dataset,
     progressive_stages,
 )
+from mindcv.models.registry import find_model
 from mindcv.runtime.session import Runtime
 
 __all__ = [
@@ -42,6 +43,7 @@ ALL_IMAGES = {"shuffle": False, "num_samples": None, "drop_remainder": False}
 
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
     """Return the training images, augmented, as batches of this rank."""
+    find_model(config.model.model_name)  # a wrong name is reported before the dataset is read
     source = _source(config, config.dataset.train_split)
     if runtime.is_main and count_classes(config, source.classes) > len(source.classes):
         logger.warning(

@@ -10,6 +10,7 @@ from mindcv.config import OPTION_TYPES, Config, given_option, load_config, optio
 from mindcv.errors import UserError
 from mindcv.export import METADATA
 from mindcv.files.onnx_network import open_onnx
+from mindcv.models.registry import find_model
 from mindcv.models.weights.weight_files import read_weights
 
 __all__ = ["holds_training_state", "load_stored_config", "named_classes", "stored_options", "tell_changes"]
@@ -33,12 +34,19 @@ def load_stored_config(argv: Sequence[str]) -> tuple[Config, list[str]]:
 
     Raises:
         ConfigError: If the options are wrong, those stored in the file included.
-        UserError: If the file cannot be read.
+        UserError: If the file cannot be read, or there is no such model.
     """
     path = given_option(argv, "ckpt_path")
     stored, classes = stored_options(path) if path else ({}, [])
     kept = _of_the_network(stored, classes)
-    config = load_config(argv, kept, stored_in=f"{path} (options of its training)")
+    stored_in = f"{path} (options of its training)"
+    config = load_config(argv, kept, stored_in=stored_in)
+    model, from_file = config.model.model_name, kept.get("model") == config.model.model_name
+    if Path(path or "").suffix != ".onnx":  # which holds its network
+        try:
+            find_model(model)  # a wrong name is reported before images are read
+        except UserError as error:
+            raise UserError(f"{stored_in}: {error}" if from_file else str(error)) from None
     return config, _names(stored, classes)
 
 

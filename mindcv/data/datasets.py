@@ -16,6 +16,7 @@ from mindcv.data.sources.mindrecord import MindRecordSource
 from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.files.inputs import existing_folder
 
 __all__ = ["create_dataset", "create_source"]
 
@@ -44,8 +45,7 @@ def create_source(
         UserError: If the name is unknown, or what it needs is not in `root`.
     """
     info = find_dataset(name)
-    if root is None:
-        raise UserError(f"data_dir is not set: give the folder of dataset={info.name}")
+    root = existing_folder(root, info.name, splits[0] if split else split)
     match info.name:
         case "cifar10":
             return read_cifar10(root, split)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from mindcv.choices import OPSETS, ExportFormat
 from mindcv.config import Config, given_option
 from mindcv.config.command_line import ProgramParser, positive_int
+from mindcv.files.inputs import check_weights_file
 from mindcv.runtime.program import run_program
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def parse_options() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--report", help="JSON file for accuracy, size and latency of both versions")
     options, argv = parser.parse_known_args()
-    given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported
+    check_weights_file(given_option(argv, "ckpt_path"))  # mistakes are reported before MindSpore is imported
     return options, argv
 
 

@@ -12,6 +12,7 @@ from mindcv.choices import PredictionFormat
 from mindcv.config import given_option
 from mindcv.config.command_line import ProgramParser, positional_args, positive_int
 from mindcv.errors import UserError
+from mindcv.files.inputs import check_weights_file
 from mindcv.runtime.program import run_program
 
 
@@ -66,7 +67,7 @@ def parse_options() -> tuple[list[str], argparse.Namespace, list[str]]:
     parser.add_argument("--output", metavar="FILE", help="write to this file instead of standard output")
     options, others = parser.parse_known_args()
     names, argv = positional_args(others)
-    given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported
+    check_weights_file(given_option(argv, "ckpt_path"))  # mistakes are reported before MindSpore is imported
     if not names:
         raise UserError("there is nothing to classify: give images, folders or patterns")
     return names, options, argv

@@ -3,11 +3,13 @@
 import sys
 
 from mindcv.config import Config, load_config
+from mindcv.files.inputs import check_weights_file, existing_folder
 from mindcv.runtime.program import run_program
 
 
 def train(config: Config) -> None:
     """Train as the options say; checkpoints, table and curve are written to `ckpt_save_dir`."""
+    check_inputs(config)
     from mindcv.build import create_trainer
     from mindcv.engine.history import summarize_run
 
@@ -15,6 +17,14 @@ def train(config: Config) -> None:
     trainer.fit()
     if trainer.run.is_main:
         print(summarize_run(trainer.results, config.checkpoint.folder))
+
+
+def check_inputs(config: Config) -> None:
+    """Check that the folder of images and the files of weights are there, before MindSpore is imported."""
+    existing_folder(config.dataset.root, config.dataset.name, config.dataset.train_split)
+    resumed = config.recovery.resume
+    for path in (config.model.checkpoint_path, "" if resumed == "auto" else resumed):
+        check_weights_file(path)
 
 
 def main() -> None:

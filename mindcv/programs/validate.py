@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mindcv.config import given_option
 from mindcv.errors import UserError
+from mindcv.files.inputs import check_weights_file
 from mindcv.runtime.program import run_program
 
 
@@ -16,15 +17,15 @@ def validate(argv: Sequence[str]) -> None:
     Args:
         argv: Command line without the program's name.
     """
-    given_option(argv, "ckpt_path")  # a wrong option is reported before MindSpore is imported
-    from mindcv import build
-
-    config, stored = build.load_stored_config(argv)
-    if not (config.model.checkpoint_path or config.model.pretrained):
+    check_weights_file(given_option(argv, "ckpt_path"))  # mistakes are reported before MindSpore is imported
+    if not (given_option(argv, "ckpt_path") or given_option(argv, "pretrained")):
         raise UserError(
             "ckpt_path is not set, and random weights need no score: "
             "give --ckpt_path FILE, or --pretrained true"
         )
+    from mindcv import build
+
+    config, stored = build.load_stored_config(argv)
     runtime = build.start_runtime(config)
     build.tell_changes(config)
     data = build.build_validation_data(config, runtime, named=bool(stored))

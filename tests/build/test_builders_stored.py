@@ -201,6 +201,15 @@ def test_a_wrong_stored_option_is_one_line_that_names_the_checkpoint(checkpoint,
     assert line.startswith(f"error: {path} (options of its training): {expected}")
 
 
+def test_an_unknown_model_is_reported_before_images_are_read(checkpoint):
+    with pytest.raises(UserError, match=r"^unknown model 'mnasnet_07'; did you mean 'mnasnet_075'\?"):
+        build.load_stored_config(["--model", "mnasnet_07", "--ckpt_path", checkpoint()])
+    path = checkpoint({**TRAINING, "model": "slimnet"})
+    with pytest.raises(UserError) as caught:
+        build.load_stored_config(["--ckpt_path", path])
+    assert str(caught.value).startswith(f"{path} (options of its training): unknown model 'slimnet'; ")
+
+
 def test_a_missing_checkpoint_is_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         run_program(lambda: build.load_stored_config(["--ckpt_path", str(tmp_path / "no.ckpt")]))

@@ -60,6 +60,32 @@ def test_a_wrong_option_is_one_line_and_needs_no_mindspore(verb):
     assert line.startswith(f"error: {expected}")
 
 
+MISSING = {
+    ("train",): "data_dir is not set: give the folder of dataset=imagenet",
+    (
+        "find_learning_rate",
+        "--data_dir",
+        "no",
+    ): "no is not a folder of images: data_dir should hold one folder "
+    "per class, as in no/train/CLASS/IMAGE.jpg",
+    ("train", "--data_dir", "docs", "--ckpt_path", "no.ckpt"): "no.ckpt: no such checkpoint: check the path",
+    ("train", "--data_dir", "docs", "--resume", "no.ckpt"): "no.ckpt: no such checkpoint: check the path",
+    ("validate",): "ckpt_path is not set, and random weights need no score: give --ckpt_path FILE, or "
+    "--pretrained true",
+    ("validate", "--ckpt_path", "no.pth"): "no.pth: no such file: check the path",
+    ("infer", "a.jpg", "--ckpt_path", "no.onnx"): "no.onnx: no such ONNX file: check the path",
+    ("export", "--format", "onnx", "--output", "a.onnx", "--ckpt_path", "no.ckpt"): "no.ckpt: no such "
+    "checkpoint: check the path",
+}
+
+
+@pytest.mark.parametrize("arguments", MISSING, ids=" ".join)
+def test_a_missing_file_or_folder_is_one_line_and_needs_no_mindspore(arguments):
+    program, *rest = arguments
+    ran = run("-c", PROBE, f"mindcv.programs.{program}", *rest)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"error: {MISSING[arguments]}\nlight\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["--lerning_rate", "1"]], ids=["help", "mistake"])
 def test_help_and_mistakes_are_answered_in_half_a_second(arguments):

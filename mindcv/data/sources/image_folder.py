@@ -18,6 +18,7 @@ from mindcv.data.bad_images import BadImages
 from mindcv.data.image_integrity import fault_of
 from mindcv.data.sources.source import BadImage, Sample, StreamSource
 from mindcv.errors import UserError
+from mindcv.files.inputs import expected_folder
 
 __all__ = ["EXTENSIONS", "FolderSource", "class_index", "read_file"]
 
@@ -53,7 +54,7 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
     root = Path(root)
     folders = {split: _class_folders(root / split) for split in splits if (root / split).is_dir()}
     if not any(folders.values()):
-        raise UserError(_expected(root, splits[0]))
+        raise UserError(expected_folder(root, splits[0]))
     listed = _listed_classes(root)
     if listed:
         for split, names in folders.items():
@@ -93,7 +94,7 @@ class FolderSource(StreamSource):
     def __init__(self, root: str | Path, split: str, classes: Sequence[str]) -> None:
         folder = Path(root) / split
         if not folder.is_dir():
-            raise UserError(_expected(Path(root), split))
+            raise UserError(expected_folder(Path(root), split))
         listed = [_image_files(folder / name) for name in classes]
         files = [names for names, _ in listed]
         others = sum(count for _, count in listed)
@@ -264,12 +265,6 @@ def _listed_classes(root: Path) -> list[str]:
         what = f"lists {_quoted(repeated)} more than once" if repeated else "is empty"
         raise UserError(f"{path} {what}: give every class one line")
     return classes
-
-
-def _expected(root: Path, split: str) -> str:
-    missing = root if not root.is_dir() else root / split
-    pattern = root / split / "CLASS" / "IMAGE.jpg"
-    return f"{missing} is not a folder of images: data_dir should hold one folder per class, as in {pattern}"
 
 
 def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
