@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindcv.build.networks import build_network, normalized
-from mindcv.build.pipelines import build_evaluation_transforms, channel_scale, count_classes, evaluation_size
+from mindcv.build.pipelines import (
+    build_evaluation_transforms,
+    channel_scale,
+    count_classes,
+    evaluation_size,
+    worker_threads,
+)
 from mindcv.config import Config
 from mindcv.data import ImageFiles, imagenet_classes, readable_classes
 from mindcv.errors import UserError
@@ -66,5 +72,5 @@ def build_images(config: Config, names: Sequence[str]) -> ImageFiles:
         names,
         build_evaluation_transforms(config),
         dataset_name=config.dataset.name,
-        num_parallel_workers=config.data.num_parallel_workers,
+        num_parallel_workers=worker_threads(config),
     )

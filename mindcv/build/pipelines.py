@@ -19,6 +19,7 @@ from mindcv.data import (
     progressive_stages,
 )
 from mindcv.models.registry import find_model
+from mindcv.runtime.machine import usable_cores
 from mindcv.runtime.session import Runtime
 
 __all__ = [
@@ -31,10 +32,12 @@ __all__ = [
     "count_classes",
     "evaluation_batches",
     "evaluation_size",
+    "worker_threads",
 ]
 
 logger = logging.getLogger("mindcv.build")
 
+THREADS = 8  # MindCV's default of num_parallel_workers
 COLOR_JITTER = 0.4  # MindCV's default for photos; its small images have none
 
 # An evaluation scores every image of its split once, whatever the options say about the training.
@@ -65,7 +68,7 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
         num_classes=config.model.num_classes,
         accumulation=config.gradient.gradient_accumulation_steps,
         teacher=_onnx_teacher(config, source.classes),
-        **vars(config.data),
+        **_loading(config),
         **mix,
     )
 
@@ -84,7 +87,7 @@ def build_validation_data(config: Config, runtime: Runtime, *, named: bool = Fal
         rank=runtime.rank,
         world_size=runtime.world_size,
         num_classes=None if named else config.model.num_classes,
-        **{**vars(config.data), **ALL_IMAGES},
+        **{**_loading(config), **ALL_IMAGES},
     )
 
 
@@ -102,7 +105,7 @@ def build_some_images(config: Config, split: str, count: int) -> Pipeline:
         source=source,
         transform=build_evaluation_transforms(config),
         world_size=step,  # every step-th image: those of a folder are in the order of its classes
-        **{**vars(config.data), **ALL_IMAGES, "on_bad_image": "fail", **few},
+        **{**_loading(config), **ALL_IMAGES, "on_bad_image": "fail", **few},
     )
 
 
@@ -117,6 +120,15 @@ def evaluation_batches(data: Pipeline) -> Iterator[tuple[np.ndarray, np.ndarray]
 def evaluation_size(config: Config) -> int:
     """Return height and width of the images of an evaluation, in pixels."""
     return config.image.val_image_resize or config.image.image_resize
+
+
+def worker_threads(config: Config) -> int:
+    """Return the number of threads that decode and augment; a default is no more than the cores."""
+    return config.data.num_parallel_workers or min(THREADS, usable_cores())
+
+
+def _loading(config: Config) -> dict[str, Any]:
+    return {**vars(config.data), "num_parallel_workers": worker_threads(config)}
 
 
 def _source(config: Config, split: str) -> Source:

@@ -13,6 +13,7 @@ from mindcv.config import Config
 from mindcv.engine import Evaluation, training_state
 from mindcv.engine.callbacks import EpochReport, HistoryTable, LearningCurve, ProgressBar
 from mindcv.errors import UserError
+from mindcv.runtime.machine import usable_cores
 from mindcv.runtime.session import Runtime
 from tests.support.training import usual_trainer
 
@@ -53,6 +54,15 @@ def test_the_loss_of_a_validation_has_no_label_smoothing(folder):
     assert plain.images == 6
     assert score(folder, label_smoothing=0.1) == plain
     assert score(folder, loss="BCE") != plain
+
+
+def test_only_a_number_of_threads_that_the_user_gave_is_mentioned(folder, caplog):
+    with caplog.at_level("WARNING", "mindcv.data"):
+        score(folder, num_parallel_workers=None)
+        assert caplog.messages == []
+        assert build.build_validation_data(config_for(folder), ALONE).num_parallel_workers == 1
+        by_default = build.build_validation_data(config_for(folder, num_parallel_workers=None), ALONE)
+        assert by_default.num_parallel_workers == min(8, usable_cores())
 
 
 def test_mean_and_deviation_are_the_datasets_or_the_options(folder):
