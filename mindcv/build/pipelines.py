@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mindcv.build.class_names import check_teacher_classes
-from mindcv.config import Config
+from mindcv.config import OPTIONS, Config
 from mindcv.data import (
     OnnxTeacher,
     Pipeline,
@@ -37,7 +37,6 @@ __all__ = [
 
 logger = logging.getLogger("mindcv.build")
 
-THREADS = 8  # MindCV's default of num_parallel_workers
 COLOR_JITTER = 0.4  # MindCV's default for photos; its small images have none
 
 # An evaluation scores every image of its split once, whatever the options say about the training.
@@ -123,8 +122,9 @@ def evaluation_size(config: Config) -> int:
 
 
 def worker_threads(config: Config) -> int:
-    """Return the number of threads that decode and augment; a default is no more than the cores."""
-    return config.data.num_parallel_workers or min(THREADS, usable_cores())
+    """Return the number of threads that decode and augment, the default without a message if reduced."""
+    threads = config.data.num_parallel_workers
+    return min(threads, usable_cores()) if threads == OPTIONS["num_parallel_workers"].default else threads
 
 
 def _loading(config: Config) -> dict[str, Any]:

@@ -56,12 +56,12 @@ def test_the_loss_of_a_validation_has_no_label_smoothing(folder):
     assert score(folder, loss="BCE") != plain
 
 
-def test_only_a_number_of_threads_that_the_user_gave_is_mentioned(folder, caplog):
+def test_the_default_number_of_threads_is_reduced_to_the_cores_in_silence(folder, caplog):
     with caplog.at_level("WARNING", "mindcv.data"):
-        score(folder, num_parallel_workers=None)
+        score(folder, num_parallel_workers=8)
         assert caplog.messages == []
         assert build.build_validation_data(config_for(folder), ALONE).num_parallel_workers == 1
-        by_default = build.build_validation_data(config_for(folder, num_parallel_workers=None), ALONE)
+        by_default = build.build_validation_data(config_for(folder, num_parallel_workers=8), ALONE)
         assert by_default.num_parallel_workers == min(8, usable_cores())
 
 

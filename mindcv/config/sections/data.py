@@ -39,8 +39,7 @@ class DataConfig(Section):
     """Data loading.
 
     Args:
-        num_parallel_workers: Threads that decode and augment; by default 8, and never more than the machine's
-            cores.
+        num_parallel_workers: Threads that decode and augment; never more than the machine's cores.
         shuffle: Draw the training images in a new order each epoch.
         num_samples: Train on this many images in total, over all devices.
         batch_size: Images per device and step.
@@ -50,7 +49,7 @@ class DataConfig(Section):
             excludes it with either.
     """
 
-    num_parallel_workers: int | None = option(None, range=AT_LEAST_ONE, aliases=("workers",))
+    num_parallel_workers: int = option(8, range=AT_LEAST_ONE, aliases=("workers",))
     shuffle: bool = option(True)
     num_samples: int | None = option(None, range=AT_LEAST_ONE, unit="images")
     batch_size: int = option(128, range=AT_LEAST_ONE, unit="images")
