@@ -103,7 +103,13 @@ def evaluation_size(config: Config) -> int:
 
 def _source(config: Config, split: str) -> Source:
     data = config.dataset
-    return create_source(data.name, data.root, split, splits=(data.train_split, data.val_split))
+    return create_source(
+        data.name,
+        data.root,
+        split,
+        splits=(data.train_split, data.val_split),
+        max_image_pixels=data.max_image_pixels,
+    )
 
 
 def _stages(config: Config) -> list[tuple[int, Sequence[Any]]]:
