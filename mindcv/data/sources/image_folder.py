@@ -138,7 +138,7 @@ class FolderSource(StreamSource):
         """Report bad images since the last call, see `BadImages.report`."""
         return self._bad_images.report(outcome, rank=rank, always=always)
 
-    def diagnose(self) -> str:
+    def diagnose(self, error: Exception) -> str:
         """Describe what is wrong with the files read last, and the remedy; empty if nothing is."""
         if self._failure or self._has_vanished():
             return self._failure or f"data_dir={self.origin} has vanished: is its disk still mounted?"

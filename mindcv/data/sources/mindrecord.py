@@ -105,9 +105,11 @@ class MindRecordSource(Source):
         data = data.map(self._checked, "image", num_parallel_workers=num_parallel_workers)
         return data.map(TypeCast(int32), "label", num_parallel_workers=num_parallel_workers)
 
-    def diagnose(self) -> str:
-        """Describe the image that could not be read, and the remedy; empty if there was none."""
-        return self._failure
+    def diagnose(self, error: Exception) -> str:
+        """Describe the image or the file that cannot be read, and the remedy; empty if all can."""
+        if self._failure or "mindrecord/io" in str(error):  # a source file of MindSpore's reader
+            return self._failure or str(self._unreadable())
+        return ""
 
     def _checked(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         data, fault = checked_image(data, self._max_pixels)

@@ -94,6 +94,7 @@ def _header(path: Path) -> dict[str, Any]:
         _require(page["page_size"] <= header["page_size"])
         for group in page["row_group_ids"]:
             _check_fields(group, GROUP)
+    _require(header["statistics"] is None or isinstance(header["statistics"], list))
     _require(header["schema"] and header["page_size"] > 0)
     return header
 

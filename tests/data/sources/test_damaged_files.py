@@ -202,7 +202,7 @@ for name in ("train.mindrecord", "train.mindrecord.db"):
                 rows = list(data.create_tuple_iterator(output_numpy=True, num_epochs=1))
                 print("rows", len(rows))
             except (UserError, RuntimeError) as error:
-                print(type(error).__name__, source.diagnose() if isinstance(error, RuntimeError) else "")
+                print(type(error).__name__, source.diagnose(error) if isinstance(error, RuntimeError) else "")
             file.seek(place)
             file.write(bytes([byte]))
 print("survived")
