@@ -90,7 +90,7 @@ def test_where_the_machine_has_too_few_cores_a_line_says_what_differs(caplog):
 
 
 @pytest.mark.slow
-def test_a_run_that_goes_on_with_one_core_ends_with_the_same_bits(photos, tmp_path, monkeypatch, request):
+def test_a_run_resumed_with_one_core_ends_with_the_same_bits(photos, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(logging.getLogger("mindcv"), "handlers", [])
     weights = []
