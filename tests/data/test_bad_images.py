@@ -224,7 +224,7 @@ def test_an_image_of_too_many_pixels_is_a_bad_image_and_is_not_decoded(root, is_
     failing = pipeline(root, is_training=is_training, shuffle=False, num_samples=3, batch_size=3)
     assert failure(failing) == (
         f"{path_of(root, 2, split)} has 65500 x 65500 {limit}: remove or replace it, "
-        "or set on_bad_image to skip"
+        "raise max_image_pixels, or set on_bad_image to skip"
     )
 
 

@@ -214,6 +214,8 @@ def _advice(faults: dict[str, str]) -> str:
     (path, fault), *more = faults.items()
     # What only the decoder notices fails in any case.
     option = ", or set on_bad_image to skip" if all(faults.values()) else ""
+    if any("max_image_pixels" in known for known in faults.values()):
+        option = f", raise max_image_pixels{option}"
     what = f"{path} {fault or 'cannot be decoded'}: remove or replace it"
     if more:
         others = f" and {len(more) - SHOWN + 1} more" if len(more) >= SHOWN else ""
