@@ -56,7 +56,7 @@ FORWARDED: list[tuple[Any, tuple[type, ...], set[str]]] = [
     (create_model, (ModelConfig,), {"ema", "auto_mapping", "features_only", "out_indices", "sync_bn"}),
     (freeze, (FreezingConfig,), {"network"}),
     (DistillationLoss, (DistillationConfig,), {"loss"}),
-    (CheckpointManager, (CheckpointConfig,), {"name", "tensors", "metadata"}),
+    (CheckpointManager, (CheckpointConfig,), {"name", "tensors", "metadata", "aliases"}),
 ]
 
 # Where MindCV's own factories have other defaults than its command line; and 0 copies of an image are 1.
