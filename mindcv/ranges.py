@@ -9,8 +9,10 @@ __all__ = [
     "AT_LEAST_ONE",
     "AT_LEAST_ZERO",
     "EPSILON",
+    "IMAGE_PIXELS",
     "LAYER_DECAY",
     "LR",
+    "MAX_IMAGE_PIXELS",
     "MOMENTUM",
     "POSITIVE",
     "PROBABILITY",
@@ -62,4 +64,6 @@ LR = Range(1e-30, inf, "give a positive number")
 WARMUP_FACTOR = Range(0, 1, "give a fraction of lr from 0 to 1")
 MOMENTUM = Range(0, 0.99999, "give a weight from 0 to below 1")
 EPSILON = Range(1e-30, 1, "give a small positive number")
+IMAGE_PIXELS = Range(1, 2**30, "give 1 to 1073741824 pixels, the most that MindSpore decodes")
+MAX_IMAGE_PIXELS = 2**26  # 8192 x 8192: with every kind of file, decoding takes less than 1 GB
 LAYER_DECAY = Range(1e-6, 1, "give a factor above 0 and up to 1")

@@ -73,4 +73,5 @@ def build_images(config: Config, names: Sequence[str]) -> ImageFiles:
         build_evaluation_transforms(config),
         dataset_name=config.dataset.name,
         num_parallel_workers=worker_threads(config),
+        max_image_pixels=config.dataset.max_image_pixels,
     )

@@ -95,8 +95,18 @@ def build_checkpoints(
     state: Mapping[str, Parameter | Tensor],
     classes: Sequence[str],
     runtime: Runtime,
+    workers: Sequence[int] = (),
 ) -> CheckpointManager | None:
-    """Return the writer of a run's checkpoints; None on all ranks but the first."""
+    """Return the writer of a run's checkpoints; None on all ranks but the first.
+
+    Args:
+        config: Options.
+        network: The network, whose own options are stored.
+        state: What to save, see `training_state`.
+        classes: Class names.
+        runtime: This process.
+        workers: Data workers of each rank, for a run that is resumed: see `with_resumed_workers`.
+    """
     if not runtime.is_main:
         return None
     saving = config.checkpoint
@@ -105,7 +115,12 @@ def build_checkpoints(
         name=model.name,
         aliases=model.aliases,
         tensors=state,
-        metadata={"config": config.options(), "classes": list(classes), **evaluation_options(network)},
+        metadata={
+            "config": config.options(),
+            "classes": list(classes),
+            "workers": list(workers),
+            **evaluation_options(network),
+        },
         folder=saving.folder,
         interval=saving.interval,
         policy=saving.policy or "latest_k",

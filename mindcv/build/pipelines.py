@@ -133,7 +133,13 @@ def _loading(config: Config) -> dict[str, Any]:
 
 def _source(config: Config, split: str) -> Source:
     data = config.dataset
-    return create_source(data.name, data.root, split, splits=(data.train_split, data.val_split))
+    return create_source(
+        data.name,
+        data.root,
+        split,
+        splits=(data.train_split, data.val_split),
+        max_image_pixels=data.max_image_pixels,
+    )
 
 
 def _stages(config: Config) -> list[tuple[int, Sequence[Any]]]:

@@ -10,6 +10,7 @@ from mindcv.build.networks import build_ema_model, build_forward, build_network
 from mindcv.build.optimization import build_learning_rates, build_optimizer
 from mindcv.build.pipelines import build_training_data
 from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
+from mindcv.build.resumed_workers import with_resumed_workers, workers_of_ranks
 from mindcv.build.runtime import start_runtime
 from mindcv.build.training_step import broadcast_initial_values, build_train_step
 from mindcv.config import Config
@@ -51,6 +52,8 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
     resumed = find_resumed(config, runtime)
     data = build_training_data(config, runtime)
     classes = data.source.classes
+    path, metadata = (None, {}) if resumed is None else (resumed[0], resumed[1].metadata)
+    data = with_resumed_workers(config, path, metadata, data, runtime)
     network = build_network(config, classes, runtime, is_training=True, resumed=resumed)
     ema_model = build_ema_model(config, network, classes, runtime)
     learning_rates = build_learning_rates(config, data.updates_per_epoch, runtime)
@@ -59,7 +62,8 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
     forward = build_forward(config, network, classes)
     step = build_train_step(config, network, forward, optimizer, ema_model, runtime)
     state = training_state(network, step)
-    checkpoints = build_checkpoints(config, network, state, classes, runtime)
+    workers = workers_of_ranks(data, runtime)
+    checkpoints = build_checkpoints(config, network, state, classes, runtime, workers)
     rollback = build_rollback(config, state, data, checkpoints, runtime)
     run_callbacks = build_callbacks(config, network, ema_model, checkpoints, rollback, runtime, callbacks)
     if checkpoints is not None:

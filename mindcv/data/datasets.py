@@ -17,6 +17,7 @@ from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
 from mindcv.files.inputs import existing_folder
+from mindcv.ranges import IMAGE_PIXELS, MAX_IMAGE_PIXELS
 
 __all__ = ["create_dataset", "create_source"]
 
@@ -27,6 +28,7 @@ def create_source(
     split: str = "train",
     *,
     splits: Sequence[str] = ("train", "val"),
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
 ) -> Source:
     """Open a dataset.
 
@@ -37,13 +39,15 @@ def create_source(
         split: Split of the dataset: the name of a folder or file, or train or val.
         splits: The splits that must agree in their classes, training first, where they are folders: see
             `class_index`.
+        max_image_pixels: An image of more pixels, as its header states them, is a bad one: it is not decoded.
 
     Returns:
         Its samples in random access, with their classes.
 
     Raises:
-        UserError: If the name is unknown, or what it needs is not in `root`.
+        UserError: If the name is unknown, what it needs is not in `root`, or a number is out of range.
     """
+    IMAGE_PIXELS.check(max_image_pixels=max_image_pixels)
     info = find_dataset(name)
     root = existing_folder(root, info.name, splits[0] if split else split)
     match info.name:
@@ -56,11 +60,11 @@ def create_source(
         case "fashion_mnist":
             return read_fashion_mnist(root, split)
         case "mindrecord":
-            return MindRecordSource(root, split)
+            return MindRecordSource(root, split, max_image_pixels=max_image_pixels)
         case "digits":
             write_digits(root)
     classes = class_index(root, *dict.fromkeys((*splits, split))) if split else class_index(root, "")
-    return FolderSource(root, split, classes)
+    return FolderSource(root, split, classes, max_image_pixels=max_image_pixels)
 
 
 def create_dataset(

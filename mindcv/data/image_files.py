@@ -17,9 +17,11 @@ from mindspore.dataset.vision import ConvertMode
 from numpy.typing import NDArray
 
 from mindcv.data.catalogue import find_dataset
-from mindcv.data.sources.image_folder import EXTENSIONS, read_file
+from mindcv.data.image_reading import read_file
+from mindcv.data.sources.image_folder import EXTENSIONS
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.ranges import MAX_IMAGE_PIXELS
 
 __all__ = ["ImageFile", "ImageFiles", "list_images"]
 
@@ -107,6 +109,7 @@ class ImageFiles:
         dataset_name: Dataset that the operators are for. If its samples are pixels instead of image files,
             such as those of MNIST, the files are decoded to such pixels.
         num_parallel_workers: Threads; by default, and at most, the machine's cores.
+        max_image_pixels: An image of more pixels is not decoded.
 
     Attributes:
         paths: The files.
@@ -122,9 +125,11 @@ class ImageFiles:
         *,
         dataset_name: str = "",
         num_parallel_workers: int | None = None,
+        max_image_pixels: int = MAX_IMAGE_PIXELS,
     ) -> None:
         self.paths = list_images(names)
         self._steps = [*_opened(dataset_name), *operators]
+        self._max_pixels = max_image_pixels
         self._workers = usable_workers(num_parallel_workers)
         self._dumps = _dumps()
         self._clearing = threading.Lock()
@@ -143,7 +148,7 @@ class ImageFiles:
 
     def _read(self, path: str) -> ImageFile:
         pixels: Any
-        pixels, fault = read_file(path)
+        pixels, fault = read_file(path, self._max_pixels)
         try:
             for step in () if fault else self._steps:
                 pixels = step(pixels)

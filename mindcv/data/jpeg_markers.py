@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-__all__ = ["JPEG", "jpeg_fault"]
+__all__ = ["JPEG", "count_components", "read_jpeg"]
 
 JPEG = b"\xff\xd8\xff"
 CUT = "is cut short"
@@ -14,11 +14,12 @@ MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 HUFFMAN_TABLES, END, SCAN, QUANTIZATION_TABLES = 0xC4, 0xD9, 0xDA, 0xDB
 BASELINE, PROGRESSIVE = (0xC0, 0xC1), 0xC2
 START = 0xD8
+MAX_SCANS = 100  # a progressive JPEG has about ten; each passes over the whole image
 NOT_DECODED = (0xC3, *range(0xC5, 0xD0), START)  # lossless, hierarchical, arithmetic, and a second start
 
 
-def jpeg_fault(data: bytes) -> str | None:
-    """Return what is wrong with the markers of a JPEG; None if nothing is.
+def read_jpeg(data: bytes) -> tuple[tuple[int, int], str | None]:
+    """Return the width and height of a JPEG, and what is wrong with its markers; None if nothing is.
 
     MindSpore 2.10 cannot handle these faults. If the file ends within the compressed pixels, it may raise, or
     read beyond the file and return an image whose rest is grey. If the header is cut or its tables are
@@ -27,10 +28,23 @@ def jpeg_fault(data: bytes) -> str | None:
     Args:
         data: Content of a file that begins as a JPEG.
     """
+    markers = _Markers()
     try:
-        return _Markers().read(data)
+        fault = markers.read(data)
     except (IndexError, KeyError, ValueError):
-        return DAMAGED
+        fault = DAMAGED
+    return markers.size, fault
+
+
+def count_components(data: bytes) -> int:
+    """Return the number of color components of a JPEG in which `read_jpeg` finds no fault."""
+    position = 2
+    while found := MARKER.search(data, position):
+        position = found.end()
+        if found[1][0] in (*BASELINE, PROGRESSIVE):
+            return data[position + 7]
+        position += int.from_bytes(data[position : position + 2], "big")
+    return 0
 
 
 class _Markers:
@@ -41,10 +55,12 @@ class _Markers:
         self.huffman: set[int] = set()  # 0x00 to 0x03 for DC, 0x10 to 0x13 for AC
         self.components: dict[int, int] = {}  # of the frame: name, and its quantization table
         self.frame = 0
+        self.size = (0, 0)
         self.scans = 0
+        self.scanned: set[int] = set()  # components of a frame that is not progressive have one scan each
 
     def read(self, data: bytes) -> str | None:
-        """Return the fault of a file, see `jpeg_fault`.
+        """Return the fault of a file, see `read_jpeg`.
 
         Raises:
             ValueError: If a table is invalid, which a KeyError or an IndexError means, too.
@@ -81,7 +97,7 @@ class _Markers:
         _require(segment[5] in (1, 3, 4) and len(segment) == 6 + 3 * segment[5])
         _require(all(1 <= side <= 4 for sampling in samplings for side in divmod(sampling, 16)))
         _require(len(set(names)) == len(names) and max(tables) <= 3)
-        self.frame = marker
+        self.frame, self.size = marker, (width, height)
         self.components = dict(zip(names, tables, strict=True))
 
     def _scan(self, segment: bytes) -> None:
@@ -94,6 +110,7 @@ class _Markers:
             dc, ac = divmod(table, 16)
             _require(dc <= 3 and ac <= 3)
             if self.frame != PROGRESSIVE:
+                _require(self.scanned.isdisjoint(names))
                 _require({dc, 0x10 + ac} <= self.huffman)
             elif first > 0:
                 _require(0x10 + ac in self.huffman)
@@ -103,7 +120,9 @@ class _Markers:
             high, low = divmod(bits, 16)
             _require(last == 0 if first == 0 else first <= last <= 63 and count == 1)
             _require(low <= 13 and (high == 0 or high == low + 1))
+        self.scanned |= set(names)
         self.scans += 1
+        _require(self.scans <= MAX_SCANS)
 
 
 # Most encoders write the same tables in every file.

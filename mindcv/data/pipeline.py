@@ -12,7 +12,7 @@ from mindcv.data.loader import make_batches, seed_operators
 from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import with_teacher
 from mindcv.data.sources.source import Source, StreamSource
-from mindcv.data.workers import usable_workers
+from mindcv.data.workers import same_workers, usable_workers
 from mindcv.errors import UserError
 
 __all__ = ["Pipeline"]
@@ -38,6 +38,7 @@ class Pipeline:
         world_size: Number of processes.
         num_parallel_workers: Threads; by default, and at most, the machine's cores. With another number the
             same seed gives another augmentation.
+        resumed_workers: Threads of the run that this one continues, whatever the number of cores now.
         num_samples: Use only this many images, over all ranks.
         num_classes: Outputs of the network; every label must be below it. By default it is not checked.
         aug_repeats: Number of times that each image of a training epoch occurs: see `epoch_indices`.
@@ -70,6 +71,7 @@ class Pipeline:
     rank: int = 0
     world_size: int = 1
     num_parallel_workers: int | None = None
+    resumed_workers: int | None = None
     num_samples: int | None = None
     num_classes: int | None = None
     later_transforms: Sequence[tuple[int, Sequence[Any]]] = ()
@@ -138,6 +140,13 @@ class Pipeline:
             stage_starts=(0, *(start for start, _ in self.later_transforms)),
             mixup_off_epoch=self.mixup_off_epoch,
         )
+
+    @property
+    def workers(self) -> int:
+        """Threads that decode and augment."""
+        if self.resumed_workers is None:
+            return usable_workers(self.num_parallel_workers)
+        return same_workers(self.resumed_workers, self.num_parallel_workers)
 
     @property
     def updates_per_epoch(self) -> int:
@@ -226,7 +235,7 @@ class Pipeline:
 
     def _batches(self, plans: Plans, *, endless: bool) -> Any:
         """Return the batches of the first plan; if `endless`, each further pass follows the next plan."""
-        first, workers = plans(0), usable_workers(self.num_parallel_workers)
+        first, workers = plans(0), self.workers
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
         source = self.source.dataset(
             first.indices,
@@ -253,7 +262,7 @@ class Pipeline:
         Returns:
             A `UserError` that names the files that cannot be read; `error` itself if all can.
         """
-        fault = self.source.diagnose()
+        fault = self.source.diagnose(error)
         return UserError(fault) if fault else error
 
     def bad_images(self) -> str:

@@ -95,6 +95,17 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     assert build.build_statistics_exchange(config, net, None, ALONE) is None
 
 
+def test_the_limit_of_pixels_reaches_training_validation_and_inference(folder):
+    config = config_for(folder, max_image_pixels=255)
+    for data in (build.build_training_data(config, ALONE), build.build_validation_data(config, ALONE)):
+        with pytest.raises(RuntimeError) as caught:
+            list(data.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True))
+        remedy = "remove or replace them, raise max_image_pixels, or set on_bad_image to skip"
+        assert str(data.explain(caught.value)).endswith(f"cannot be read as images: {remedy}")
+    (image,) = build.build_images(config, [str(folder / "val" / "a" / "0.png")])
+    assert image.problem.endswith("has 16 x 16 pixels, more than max_image_pixels=255: remove or replace it")
+
+
 def test_a_damaged_validation_image_is_named_with_and_without_a_training(folder):
     damaged = folder / "val" / "b" / "5.png"
     damaged.write_bytes(damaged.read_bytes()[:100])

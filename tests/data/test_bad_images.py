@@ -12,6 +12,7 @@ from mindcv.data import Pipeline, create_source, create_transforms
 from mindcv.engine import evaluate
 from mindcv.errors import UserError
 from mindcv.step import EvalStep
+from tests.support.hostile_images import png, run_length_bmp, with_size
 
 COUNT, SIZE = 24, 16
 LOSS = nn.CrossEntropyLoss(reduction="none")
@@ -193,10 +194,47 @@ def test_neither_way_leaves_a_file_in_the_working_directory(root, tmp_path, mode
 
 
 def test_a_file_that_only_the_decoder_refuses_is_named_whatever_the_option(root):
-    path_of(root, 2).write_bytes(b"II*\0" + bytes(500))  # a TIFF, by its beginning
+    path_of(root, 2).write_bytes(png(8, 8, b""))  # its checksums are right, and its pixels are missing
     spoil(root, numbers=[3])
     data = pipeline(root, on_bad_image="skip", shuffle=False)
     assert failure(data) == f"{path_of(root, 2)} cannot be decoded: remove or replace it"
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_an_image_of_too_many_pixels_is_a_bad_image_and_is_not_decoded(root, is_training):
+    split = "train" if is_training else "val"
+    photo = path_of(root, 2, split).read_bytes()
+    huge = {2: with_size(photo, 65500, 65500), 5: png(30000, 30000, b""), 9: run_length_bmp(300, 2)}
+    huge[13] = huge[9][:18] + np.array([30000, 30000], np.int32).tobytes() + huge[9][26:]
+    for number, data in huge.items():
+        path_of(root, number, split).write_bytes(data)
+    data = pipeline(root, is_training=is_training, on_bad_image="skip", shuffle=False)
+    seen, labels = collect(data.epoch())
+    if is_training:
+        assert set(seen) == set(range(COUNT)) - set(huge)
+    else:
+        assert np.flatnonzero(labels == -1).tolist() == list(huge)
+    limit = "pixels, more than max_image_pixels=67108864"
+    assert data.bad_images().split("could not be read: ")[1] == (
+        f"{'skipped' if is_training else 'not counted'}. a ü/image 02.jpg has 65500 x 65500 {limit}, "
+        f"a ü/image 05.jpg has 30000 x 30000 {limit}, a ü/image 09.jpg has 300 x 2 pixels: one side is more "
+        f"than 100 times the other, b/image 13.jpg has 30000 x 30000 {limit}"
+    )
+    path_of(root, 5, split).unlink()
+    failing = pipeline(root, is_training=is_training, shuffle=False, num_samples=3, batch_size=3)
+    assert failure(failing) == (
+        f"{path_of(root, 2, split)} has 65500 x 65500 {limit}: remove or replace it, "
+        "raise max_image_pixels, or set on_bad_image to skip"
+    )
+
+
+def test_the_limit_of_pixels_is_an_option_of_the_source(root):
+    Image.new("RGB", (SIZE, SIZE + 1)).save(path_of(root, 7))
+    source = create_source("", root, max_image_pixels=SIZE**2)
+    data = Pipeline(**{**vars(pipeline(root, on_bad_image="skip")), "source": source})
+    assert set(collect(data.epoch())[0]) == set(range(COUNT)) - {7}
+    with pytest.raises(UserError, match=r"max_image_pixels=0 is out of range: give 1 to 1073741824 pixels"):
+        create_source("", root, max_image_pixels=0)
 
 
 def test_a_class_without_a_readable_image_cannot_be_replaced_but_skipped(root):

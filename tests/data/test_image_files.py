@@ -17,6 +17,7 @@ from mindcv.data import (
     readable_classes,
 )
 from mindcv.errors import UserError
+from tests.support.hostile_images import run_length_bmp
 
 RNG = np.random.default_rng(0)
 
@@ -96,7 +97,8 @@ def save_all_kinds(folder: Path) -> None:
     image.save(folder / "progressive.jpg", progressive=True)
     for mode in ("L", "LA", "RGBA", "P", "1"):
         image.convert(mode).save(folder / f"mode {mode}.png")
-    Image.fromarray(np.array(image)[..., 0].astype(np.uint16) * 257).save(folder / "sixteen bits.png")
+    for name, size in (("rle.bmp", (50, 40)), ("thin.bmp", (300, 3))):
+        (folder / name).write_bytes(run_length_bmp(*size))
     image.save(folder / "animated.png", save_all=True, append_images=[image.rotate(90)])
     image.save(folder / "plain.bmp")
 
@@ -113,7 +115,7 @@ def test_images_of_all_kinds_are_those_of_the_validation_to_the_last_bit(tmp_pat
         image[0] for image, _ in pipeline.epoch().create_tuple_iterator(num_epochs=1, output_numpy=True)
     ]
     found = list(ImageFiles([tmp_path], operators))
-    assert [image.path for image in found] == [source.path(i) for i in range(13)]
+    assert [image.path for image in found] == [source.path(i) for i in range(14)]
     for image, pixels in zip(found, expected, strict=True):
         np.testing.assert_array_equal(image.pixels, pixels)
         assert (image.pixels.dtype, image.problem) == (np.uint8, "")
@@ -168,6 +170,18 @@ def test_files_that_are_no_images_say_why_and_the_others_are_read(tmp_path, capf
     assert all(image.pixels is None for image in bad)
     assert list(Path().iterdir()) == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_image_of_more_pixels_than_allowed_is_reported_and_not_decoded(tmp_path):
+    picture(16, 16).save(tmp_path / "a.png")
+    picture(16, 17).save(tmp_path / "b.png")
+    small, large = ImageFiles(
+        [tmp_path], create_transforms("", 32, normalize=False), max_image_pixels=16 * 16
+    )
+    assert small.problem == ""
+    assert large.problem == (
+        f"{tmp_path}/b.png has 17 x 16 pixels, more than max_image_pixels=256: remove or replace it"
+    )
 
 
 def test_damage_that_only_the_decoder_detects_is_reported_too(tmp_path):

@@ -8,7 +8,7 @@ from typing import Literal
 from mindcv.choices import BadImagePolicy, Dataset, Interpolation
 from mindcv.config.option import Section, check, option
 from mindcv.errors import ConfigError
-from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO, PROBABILITY, Range
+from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO, IMAGE_PIXELS, MAX_IMAGE_PIXELS, PROBABILITY, Range
 
 __all__ = ["AugmentConfig", "DataConfig", "DatasetConfig", "ImageConfig", "MixConfig", "PolicyConfig"]
 
@@ -26,12 +26,15 @@ class DatasetConfig(Section):
         root: Folder of the dataset. digits writes its images there at the first run.
         train_split: Name of the training split.
         val_split: Name of the validation split.
+        max_image_pixels: Largest image, in pixels; a larger one is a bad image (on_bad_image) and is not
+            decoded. The default is 8192 x 8192.
     """
 
     name: Dataset = option("imagenet", yaml="dataset", scope="network")
     root: str | None = option(None, yaml="data_dir", aliases=("data_path",))
     train_split: str = option("train")
     val_split: str = option("val")
+    max_image_pixels: int = option(MAX_IMAGE_PIXELS, range=IMAGE_PIXELS, unit="pixels")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,8 @@
 """CIFAR-10, CIFAR-100, MNIST and Fashion-MNIST from the files that their authors publish."""
 
 import gzip
+import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mindcv.errors import UserError
 __all__ = ["read_cifar10", "read_cifar100", "read_fashion_mnist", "read_mnist"]
 
 CIFAR_PIXELS = 3 * 32 * 32
+MAX_BYTES = 2**30  # of an IDX file; MNIST has 47 MB
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # the magic numbers: unsigned bytes in 3 and in 1 dimension
 FASHION = (
     "t-shirt",
@@ -108,7 +111,10 @@ def _read_cifar(root: Path, names: Sequence[str], archive: str, meta: str, *, cl
 
 def _class_names(path: Path, count: int) -> list[str]:
     """Return the names in a dataset's own list, or numbers if it has none."""
-    names = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    try:
+        names = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is damaged: it is not a text") from None
     return names if len(names) == count else [str(label) for label in range(count)]
 
 
@@ -130,13 +136,16 @@ def _read_idx_file(path: Path, magic: int) -> NDArray[np.uint8]:
         raise UserError(
             f"{path} is missing, and so is {packed.name}: put the dataset's files in {path.parent}"
         )
-    try:
-        data = path.read_bytes() if path.is_file() else gzip.decompress(packed.read_bytes())
-    except (OSError, EOFError) as error:
-        raise UserError(f"{packed} is damaged: {error}") from None
     dimensions = magic % 256
     header = 4 * (1 + dimensions)
-    found, *shape = np.frombuffer(data[:header].ljust(header, b"\0"), ">i4").tolist()
-    if found != magic or min(shape) < 1 or len(data) != header + np.prod(shape):
+    try:
+        with path.open("rb") if path.is_file() else gzip.open(packed) as file:
+            found, *shape = np.frombuffer(file.read(header).ljust(header, b"\0"), ">i4").tolist()
+            # Not more than that: a packed file may hold any number of zeros.
+            valid = found == magic and min(shape) >= 1 and math.prod(shape) <= MAX_BYTES
+            data = file.read(math.prod(shape) + 1) if valid else b""
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{packed} is damaged: {error}") from None
+    if not valid or len(data) != math.prod(shape):
         raise UserError(f"{path} is damaged: it is not an intact IDX file of {dimensions} dimensions")
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(data, np.uint8).reshape(shape)

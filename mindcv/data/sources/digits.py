@@ -1,6 +1,5 @@
 """scikit-learn's 1,797 handwritten digits as a small image folder: an experiment without a download."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -26,7 +25,8 @@ def write_digits(root: str | Path) -> None:
         root: Folder of the dataset, made if need be.
 
     Raises:
-        UserError: If scikit-learn, which brings the digits, is not installed.
+        UserError: If scikit-learn, which brings the digits, is not installed, or the folder cannot be
+            written.
     """
     root = Path(root)
     if all((root / split).is_dir() for split in SPLITS):
@@ -36,14 +36,17 @@ def write_digits(root: str | Path) -> None:
     order = order[np.argsort(labels[order], kind="stable")]
     validate = np.zeros(len(labels), bool)
     validate[order[::EVERY]] = True
-    root.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".digits-", dir=root))
     try:
-        for split, members in zip(SPLITS, (~validate, validate), strict=True):
-            _write_split(unfinished / split, images, labels, np.flatnonzero(members))
-            _publish(unfinished / split, root / split)
-    finally:
-        shutil.rmtree(unfinished)
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".digits-", dir=root) as unfinished:
+            for split, members in zip(SPLITS, (~validate, validate), strict=True):
+                _write_split(Path(unfinished, split), images, labels, np.flatnonzero(members))
+                _publish(Path(unfinished, split), root / split)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename2 or error.filename or root} cannot be written ({error.strerror}), and "
+            f"dataset=digits writes its images to data_dir={root}: give another folder"
+        ) from None
 
 
 def _load_digits() -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """Image folders: one folder per split, in it one folder per class, in it the images."""
 
-import io
 import logging
 import os
 from collections import Counter, deque
@@ -12,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from mindspore.dataset import vision
 from numpy.typing import NDArray
-from PIL import Image
 
 from mindcv.data.bad_images import BadImages
-from mindcv.data.image_integrity import fault_of
+from mindcv.data.image_reading import BLANK, read_file
 from mindcv.data.sources.source import BadImage, Sample, StreamSource
 from mindcv.errors import UserError
 from mindcv.files.inputs import expected_folder
+from mindcv.ranges import MAX_IMAGE_PIXELS
 
-__all__ = ["EXTENSIONS", "FolderSource", "class_index", "read_file"]
+__all__ = ["EXTENSIONS", "FolderSource", "class_index"]
 
 logger = logging.getLogger("mindcv.data")
 
@@ -85,13 +84,21 @@ class FolderSource(StreamSource):
         root: Folder of the dataset.
         split: Name of the split; ``""`` takes the class folders of `root` itself.
         classes: Class folders by label, as from `class_index`.
+        max_image_pixels: An image of more pixels is a bad one.
 
     Raises:
         UserError: If there is no such split, no image, or a class without an image that ``classes.txt`` does
             not state.
     """
 
-    def __init__(self, root: str | Path, split: str, classes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        classes: Sequence[str],
+        *,
+        max_image_pixels: int = MAX_IMAGE_PIXELS,
+    ) -> None:
         folder = Path(root) / split
         if not folder.is_dir():
             raise UserError(expected_folder(Path(root), split))
@@ -112,6 +119,7 @@ class FolderSource(StreamSource):
         self._names = np.array([name for names in files for name in names], dtype=np.bytes_)
         labels = np.repeat(np.arange(len(files), dtype=np.int32), [len(names) for names in files])
         super().__init__(str(folder), classes, labels)
+        self._max_pixels = max_image_pixels
         self._last_read: deque[np.int64] = deque(maxlen=LAST_READ)
         self._bad_images = BadImages(self.origin)
         self._known_bad: set[int] = set()  # skipped without reading in a search for a replacement
@@ -124,17 +132,20 @@ class FolderSource(StreamSource):
     def _name(self, index: int | np.int64) -> str:
         return f"{self.classes[self.labels[index]]}/{os.fsdecode(self._names[index])}"
 
+    def _content(self, index: int) -> tuple[NDArray[np.uint8], str]:
+        return read_file(self.path(index), self._max_pixels)
+
     def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
         """Report bad images since the last call, see `BadImages.report`."""
         return self._bad_images.report(outcome, rank=rank, always=always)
 
-    def diagnose(self) -> str:
+    def diagnose(self, error: Exception) -> str:
         """Describe what is wrong with the files read last, and the remedy; empty if nothing is."""
         if self._failure or self._has_vanished():
             return self._failure or f"data_dir={self.origin} has vanished: is its disk still mounted?"
         faults = {}
         for index in dict.fromkeys(map(int, list(self._last_read))):
-            data, fault = read_file(self.path(index))
+            data, fault = self._content(index)
             if index not in self._known_bad and (fault or not _decodes(data)):
                 faults[self.path(index)] = fault
         return _advice(faults) if faults else ""
@@ -164,7 +175,7 @@ class FolderSource(StreamSource):
     def _read_place(self, indices: NDArray[np.int64], place: int, on_bad_image: BadImage) -> Sample:
         """Return the sample at a place in the order; a bad one is replaced by another one from the order."""
         index = int(indices[place])
-        data, fault = read_file(self.path(index))
+        data, fault = self._content(index)
         if not fault:
             return data, self.labels[index]
         if on_bad_image == "fail" or self._has_vanished():
@@ -175,7 +186,7 @@ class FolderSource(StreamSource):
             return BLANK, np.int32(-1)
         for other in self._others(indices, place, on_bad_image):
             self._last_read.append(np.int64(other))
-            data, fault = read_file(self.path(other))
+            data, fault = self._content(other)
             if not fault:
                 return data, self.labels[other]
             self._known_bad.add(other)
@@ -204,22 +215,13 @@ def _advice(faults: dict[str, str]) -> str:
     (path, fault), *more = faults.items()
     # What only the decoder notices fails in any case.
     option = ", or set on_bad_image to skip" if all(faults.values()) else ""
+    if any("max_image_pixels" in known for known in faults.values()):
+        option = f", raise max_image_pixels{option}"
     what = f"{path} {fault or 'cannot be decoded'}: remove or replace it"
     if more:
         others = f" and {len(more) - SHOWN + 1} more" if len(more) >= SHOWN else ""
         what = f"{', '.join([*faults][:SHOWN])}{others} cannot be read as images: remove or replace them"
     return what + option
-
-
-def read_file(path: str) -> tuple[NDArray[np.uint8], str]:
-    """Return a file's content and what is wrong with it, in words that follow its name."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except FileNotFoundError:
-        return BLANK, "has vanished"
-    except OSError as error:
-        return BLANK, f"cannot be opened ({error.strerror})"
-    return data, fault_of(data.tobytes()) or ""
 
 
 def _decodes(data: NDArray[np.uint8]) -> bool:
@@ -228,15 +230,6 @@ def _decodes(data: NDArray[np.uint8]) -> bool:
     except (RuntimeError, TypeError, ValueError):
         return False
     return True
-
-
-def _blank() -> NDArray[np.uint8]:
-    file = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(file, "BMP")
-    return np.frombuffer(file.getvalue(), np.uint8)
-
-
-BLANK = _blank()
 
 
 def _class_folders(split: Path) -> list[str]:
@@ -259,7 +252,16 @@ def _listed_classes(root: Path) -> list[str]:
     path = root / CLASSES_FILE
     if not path.is_file():
         return []
-    classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin a file with a mark
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not in UTF-8: save it in this encoding") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
+    classes = [line.strip() for line in lines if line.strip()]
+    outside = [name for name in classes if name in (".", "..") or "/" in name or "\0" in name]
+    if outside:
+        raise UserError(f"{path} lists {_quoted(outside)}: give names of folders, without a path")
     repeated = [name for name, count in Counter(classes).items() if count > 1]
     if repeated or not classes:
         what = f"lists {_quoted(repeated)} more than once" if repeated else "is empty"

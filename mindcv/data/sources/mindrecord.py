@@ -11,9 +11,12 @@ from mindspore import int32
 from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
+from mindcv.data.image_reading import checked_image
+from mindcv.data.sources.mindrecord_check import REMEDY, check_records
 from mindcv.data.sources.source import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.ranges import MAX_IMAGE_PIXELS
 
 __all__ = ["MindRecordSource"]
 
@@ -30,17 +33,26 @@ class MindRecordSource(Source):
         root: Folder of the dataset, or a single file.
         split: The files are ``root/{split}.mindrecord``, with a number behind it if there are several, or all
             those in the folder ``root/{split}``. ``""`` takes those in `root` itself.
+        max_image_pixels: An image of more pixels ends the run: MindSpore reads the files itself.
 
     Raises:
-        UserError: If there are no such files, or they have no image or no label.
+        UserError: If there are no such files, they are damaged, or they have no image or no label.
     """
 
-    def __init__(self, root: str | Path, split: str) -> None:
-        self._files = [str(path) for path in _record_files(Path(root), split)]
+    def __init__(self, root: str | Path, split: str, *, max_image_pixels: int = MAX_IMAGE_PIXELS) -> None:
+        files = _record_files(Path(root), split)
+        for file in files:
+            check_records(file)
+        self._files = [str(path) for path in files]
         self.origin = self._files[0]
-        records = ds.MindDataset(self._files)
-        self._size = records.get_dataset_size()
-        columns = records.get_col_names()
+        self._max_pixels = max_image_pixels
+        self._failure = ""
+        try:
+            records = ds.MindDataset(self._files)
+            self._size = records.get_dataset_size()
+            columns = records.get_col_names()
+        except (RuntimeError, ValueError):
+            raise self._unreadable() from None
         image = next((name for name in IMAGE_COLUMNS if name in columns), None)
         if image is None or "label" not in columns:
             raise UserError(
@@ -55,7 +67,10 @@ class MindRecordSource(Source):
     def labels(self) -> NDArray[np.int32]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Label of each sample. Reading them takes a minute for a million samples on two cores."""
         rows = self._open(["label"], shuffle=False).batch(LABELS_A_READ)
-        labels = [row[0] for row in rows.create_tuple_iterator(num_epochs=1, output_numpy=True)]
+        try:
+            labels = [row[0] for row in rows.create_tuple_iterator(num_epochs=1, output_numpy=True)]
+        except RuntimeError:
+            raise self._unreadable() from None
         labels = np.concatenate(labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise UserError(f"{self.origin}: a label must be an integer, 0 or more")
@@ -87,7 +102,24 @@ class MindRecordSource(Source):
         data = self._open([self._image, "label"], sampler=sampler, num_parallel_workers=num_parallel_workers)
         if self._image != "image":
             data = data.rename(self._image, "image")
+        data = data.map(self._checked, "image", num_parallel_workers=num_parallel_workers)
         return data.map(TypeCast(int32), "label", num_parallel_workers=num_parallel_workers)
+
+    def diagnose(self, error: Exception) -> str:
+        """Describe the image or the file that cannot be read, and the remedy; empty if all can."""
+        if self._failure or "mindrecord/io" in str(error):  # a source file of MindSpore's reader
+            return self._failure or str(self._unreadable())
+        return ""
+
+    def _checked(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        data, fault = checked_image(data, self._max_pixels)
+        if fault:
+            self._failure = f"an image of {self.origin} {fault}: write the MindRecord without it"
+            raise UserError(self._failure)
+        return data
+
+    def _unreadable(self) -> UserError:
+        return UserError(f"{self.origin} cannot be read as a MindRecord by MindSpore: {REMEDY}")
 
     def _open(self, columns: list[str], **options: Any) -> Any:
         options.setdefault("num_parallel_workers", usable_workers())

@@ -59,8 +59,12 @@ class Source(ABC):
             (int32, scalar).
         """
 
-    def diagnose(self) -> str:
-        """Describe what is wrong with the files read last, and the remedy; empty if nothing is."""
+    def diagnose(self, error: Exception) -> str:
+        """Describe what is wrong with the files read last, and the remedy; empty if nothing is.
+
+        Args:
+            error: The exception that MindSpore raised.
+        """
         return ""
 
     def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
