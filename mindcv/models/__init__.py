@@ -1,7 +1,6 @@
 """MnasNet, MobileNetV2 and MobileNetV3, and models by name."""
 
 from mindcv.models.dropout import seed_dropout
-from mindcv.models.factory import create_model
 from mindcv.models.features import FeatureExtractWrapper, FeaturePyramid, feature_pyramid
 from mindcv.models.freezing import freeze
 from mindcv.models.mnasnet import (
@@ -16,14 +15,15 @@ from mindcv.models.mnasnet import (
     semnasnet_075,
     semnasnet_100,
 )
-from mindcv.models.mobilenet_v2 import (
+from mindcv.models.mobilenetv2 import (
     MobileNetV2,
     mobilenet_v2_050,
     mobilenet_v2_075,
     mobilenet_v2_100,
     mobilenet_v2_140,
 )
-from mindcv.models.mobilenet_v3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
+from mindcv.models.mobilenetv3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
+from mindcv.models.model_factory import create_model
 from mindcv.models.network_summary import Row, Summary, summarize
 from mindcv.models.registry import (
     ModelEntry,
