@@ -6,6 +6,7 @@ from difflib import get_close_matches
 __all__ = [
     "CallbackError",
     "ConfigError",
+    "ContradictionError",
     "NotFiniteError",
     "Stopped",
     "UnknownKeywordError",
@@ -46,6 +47,10 @@ class ConfigError(UserError):
 
 class UnknownNameError(UserError, NotImplementedError):
     """A choice that does not exist, for which MindCV raises `NotImplementedError`."""
+
+
+class ContradictionError(UserError, RuntimeError):
+    """Arguments that do not go together, for which MindSpore raises `RuntimeError`."""
 
 
 class UnknownKeywordError(UserError, TypeError):
