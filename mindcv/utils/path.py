@@ -1,4 +1,4 @@
-"""What a file's name says, under MindCV's module path."""
+"""Read what a file name says, under the module path of MindCV."""
 
 from mindcv.files.file_types import detect_file_type
 

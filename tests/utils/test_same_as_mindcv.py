@@ -214,7 +214,7 @@ FORMS = (
 )
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(OPTIMIZERS))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(OPTIMIZERS)))
 def test_a_small_network_learns_with_every_optimizer_and_any_form_of_parameters(number, name):
     ms.set_seed(0)
     rng = np.random.default_rng(0)
