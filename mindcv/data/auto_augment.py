@@ -49,5 +49,5 @@ def _operator(configs: str, heads: Collection[str], hparams: Mapping[str, Any] |
     others = set(hparams or ()) - {"img_mean"}
     if others:
         raise UserError(f"hparams: unknown key {min(others)!r}: give img_mean, or put options in configs")
-    fill = tuple(int(value) for value in (hparams or {}).get("img_mean", (124, 116, 104)))
-    return Augmentation([create_policy(configs, fill=fill)])
+    red, green, blue = (int(value) for value in (hparams or {}).get("img_mean", (124, 116, 104)))
+    return Augmentation([create_policy(configs, fill=(red, green, blue))])

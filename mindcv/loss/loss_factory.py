@@ -56,6 +56,6 @@ def create_loss(
             return AsymmetricLossMultilabel(**common)
         case "jsd":
             return JSDCrossEntropy(weight=weight, **common)
-    names = {known.lower(): known for known in LOSSES}
-    hint = did_you_mean(kind, names) or f": choose one of {', '.join(LOSSES)}"
+    near = did_you_mean(str(name), LOSSES) or did_you_mean(str(name).upper(), LOSSES)
+    hint = near or f": choose one of {', '.join(LOSSES)}"
     raise UnknownNameError(f"loss '{name}' is unknown{hint}")

@@ -103,9 +103,10 @@ def _update(
     ops.assign(moment2, change)
     ops.assign(moment3, square)
     ops.assign(last, gradient)
-    step = (mean / correction1 + beta2 * change / correction2) / (ops.sqrt(square) / correction3 + eps)
-    weight_after = weight - rate * step
+    step = rate * (mean / correction1 + beta2 * change / correction2) / (ops.sqrt(square) / correction3 + eps)
     if decay > 0:
-        weight_after = weight_after / (1 + rate * decay)
-    ops.assign(weight, weight_after)
+        # (weight - step) / (1 + rate * decay) as one small difference: 1 + 1e-7 has no digits in float32.
+        shrinking = rate * decay
+        step = (step + shrinking * weight) / (1 + shrinking)
+    ops.assign(weight, weight - step)
     return True

@@ -15,7 +15,7 @@ TORCHVISION = {
     "mnasnet_075": torchvision.models.mnasnet0_75,
     "mnasnet_100": torchvision.models.mnasnet1_0,
     "mnasnet_130": torchvision.models.mnasnet1_3,
-    "mobilenet_v2_100": torchvision.models.mobilenetv2,
+    "mobilenet_v2_100": torchvision.models.mobilenet_v2,
     "mobilenet_v3_large_100": torchvision.models.mobilenet_v3_large,
     "mobilenet_v3_small_100": torchvision.models.mobilenet_v3_small,
 }
