@@ -3,6 +3,14 @@
 from mindcv.models.dropout import seed_dropout
 from mindcv.models.features import FeatureExtractWrapper, FeaturePyramid, feature_pyramid
 from mindcv.models.freezing import freeze
+from mindcv.models.helpers import (
+    ConfigDict,
+    build_model_with_cfg,
+    get_checkpoint_download_root,
+    load_model_checkpoint,
+    load_pretrained,
+    make_divisible,
+)
 from mindcv.models.mnasnet import (
     MnasNet,
     Mnasnet,
@@ -41,6 +49,7 @@ from mindcv.models.registry import (
 )
 
 __all__ = [
+    "ConfigDict",
     "FeatureExtractWrapper",
     "FeaturePyramid",
     "MnasNet",
@@ -50,10 +59,12 @@ __all__ = [
     "ModelEntry",
     "Row",
     "Summary",
+    "build_model_with_cfg",
     "create_model",
     "feature_pyramid",
     "find_model",
     "freeze",
+    "get_checkpoint_download_root",
     "get_pretrained_cfg",
     "get_pretrained_cfg_value",
     "has_pretrained_cfg_key",
@@ -62,6 +73,9 @@ __all__ = [
     "is_model_pretrained",
     "list_models",
     "list_modules",
+    "load_model_checkpoint",
+    "load_pretrained",
+    "make_divisible",
     "mnasnet_050",
     "mnasnet_075",
     "mnasnet_100",
