@@ -50,12 +50,22 @@ BadImagePolicy = Literal["fail", "skip", "replace"]
 
 # The network and its loss.
 Padding = Literal["symmetric", "same"]
-LossName = Literal["CE", "BCE"]
+LossName = Literal["CE", "BCE", "asl_single_label", "asl_multi_label"]
 Reduction = Literal["mean", "sum", "none"]
 
 # Optimization.
 Optimizer = Literal[
-    "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lamb", "lion", "adagrad", "nadam"
+    "sgd",
+    "momentum",
+    "nesterov",
+    "rmsprop",
+    "adam",
+    "adamw",
+    "adan",
+    "lamb",
+    "lion",
+    "adagrad",
+    "nadam",
 ]
 NESTEROV: tuple[Optimizer, ...] = ("sgd", "momentum", "nesterov", "adam", "nadam")  # can use it
 WeightDecayFilter = Literal["disable", "auto", "norm_and_bias"]

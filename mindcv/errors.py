@@ -3,7 +3,17 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["CallbackError", "ConfigError", "NotFiniteError", "Stopped", "UserError", "did_you_mean"]
+__all__ = [
+    "CallbackError",
+    "ConfigError",
+    "ContradictionError",
+    "NotFiniteError",
+    "Stopped",
+    "UnknownKeywordError",
+    "UnknownNameError",
+    "UserError",
+    "did_you_mean",
+]
 
 
 class Stopped(Exception):  # noqa: N818, a stop on request is not an error
@@ -33,6 +43,18 @@ def _printable(character: str) -> str:
 
 class ConfigError(UserError):
     """A mistake in the options, which are the same for all processes of a run: only rank 0 prints it."""
+
+
+class UnknownNameError(UserError, NotImplementedError):
+    """A choice that does not exist, for which MindCV raises `NotImplementedError`."""
+
+
+class ContradictionError(UserError, RuntimeError):
+    """Arguments that do not go together, for which MindSpore raises `RuntimeError`."""
+
+
+class UnknownKeywordError(UserError, TypeError):
+    """A keyword that does not exist, for which Python raises `TypeError`."""
 
 
 class NotFiniteError(UserError):

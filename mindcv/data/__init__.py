@@ -1,6 +1,13 @@
 """Datasets, transforms and pipelines."""
 
 from mindcv.data.catalogue import channel_statistics, find_dataset
+from mindcv.data.constants import DEFAULT_CROP_PCT, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from mindcv.data.dataset_download import (
+    Cifar10Download,
+    Cifar100Download,
+    MnistDownload,
+    get_dataset_download_root,
+)
 from mindcv.data.dataset_factory import get_dataset_size
 from mindcv.data.datasets import create_dataset, create_source
 from mindcv.data.epoch_plan import EpochPlan, EpochPlanner
@@ -25,12 +32,18 @@ from mindcv.data.transforms_factory import (
 )
 
 __all__ = [
+    "DEFAULT_CROP_PCT",
+    "IMAGENET_DEFAULT_MEAN",
+    "IMAGENET_DEFAULT_STD",
     "Augmentation",
+    "Cifar10Download",
+    "Cifar100Download",
     "EpochPlan",
     "EpochPlanner",
     "ImageFile",
     "ImageFiles",
     "Mixup",
+    "MnistDownload",
     "OnnxTeacher",
     "Pipeline",
     "Source",
@@ -44,6 +57,7 @@ __all__ = [
     "epoch_indices",
     "epoch_keys",
     "find_dataset",
+    "get_dataset_download_root",
     "get_dataset_size",
     "imagenet_classes",
     "list_images",

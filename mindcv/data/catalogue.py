@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mindcv.errors import UserError, did_you_mean
+from mindcv.errors import UnknownNameError, UserError, did_you_mean
 
 __all__ = ["DatasetInfo", "channel_statistics", "find_dataset"]
 
@@ -94,7 +94,7 @@ def find_dataset(name: str) -> DatasetInfo:
     key = name.lower()
     key = ALIASES.get(key, key)
     if key not in DATASETS:
-        raise UserError(
+        raise UnknownNameError(
             f"dataset={name!r} is unknown: give one of {', '.join(DATASETS)}{did_you_mean(key, DATASETS)}"
         )
     return DATASETS[key]

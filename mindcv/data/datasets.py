@@ -7,6 +7,7 @@ from typing import Any
 import mindspore.dataset as ds
 
 from mindcv.data.catalogue import find_dataset
+from mindcv.data.dataset_download import DOWNLOADS, default_folder, download_dataset
 from mindcv.data.epoch_plan import EpochPlanner
 from mindcv.data.sampling import count_samples
 from mindcv.data.sources.cifar_mnist import read_cifar10, read_cifar100, read_fashion_mnist, read_mnist
@@ -15,9 +16,9 @@ from mindcv.data.sources.image_folder import FolderSource, class_index
 from mindcv.data.sources.mindrecord import MindRecordSource
 from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
-from mindcv.errors import UserError
+from mindcv.errors import ContradictionError, UserError
 from mindcv.files.inputs import existing_folder
-from mindcv.ranges import IMAGE_PIXELS, MAX_IMAGE_PIXELS
+from mindcv.ranges import AT_LEAST_ONE, IMAGE_PIXELS, MAX_IMAGE_PIXELS
 
 __all__ = ["create_dataset", "create_source"]
 
@@ -88,11 +89,12 @@ def create_dataset(
         shuffle: Draw the samples in a new order at each pass, by the seed of `mindspore.dataset.config`. All
             shards then have equally many samples, a few of which occur in two shards if the number of samples
             is not divisible. Otherwise every sample is in exactly one shard.
-        num_samples: Use only this many samples, over all shards.
+        num_samples: Use only this many samples in each shard.
         num_shards: Number of shards.
         shard_id: Number of the shard, from 0.
         num_parallel_workers: Threads; by default, and at most, the machine's cores.
-        download: Accepted if the files are in `root` already: nothing is downloaded.
+        download: Download MNIST, CIFAR-10 or CIFAR-100 to `root` where its files are missing, or to a folder
+            in the user's cache where `root` is None, see `mindcv.data.dataset_download`.
         num_aug_repeats: Repeated augmentation: the number of times that each sample of a pass occurs. 0 and 1
             switch it off. A pass does not become longer, see `epoch_indices`.
 
@@ -101,22 +103,27 @@ def create_dataset(
         label (int32); its `num_classes()` is the dataset's.
 
     Raises:
-        UserError: If the dataset cannot be opened, a shard would have no samples, samples cannot be repeated,
-            or there is something to download.
+        UserError: If the dataset cannot be opened or downloaded, a shard would have no samples, or samples
+            cannot be repeated.
     """
     if (num_shards is None) != (shard_id is None):
-        raise UserError(f"num_shards={num_shards} and shard_id={shard_id} go together: give both or neither")
+        raise ContradictionError(
+            f"num_shards={num_shards} and shard_id={shard_id} go together: give both or neither"
+        )
     rank, size = shard_id or 0, num_shards or 1
+    if num_parallel_workers is not None:
+        AT_LEAST_ONE.check(num_parallel_workers=num_parallel_workers)
     source = _open_source(name, root, split, download=download)
     if num_aug_repeats > 1 and not isinstance(source, StreamSource):
         raise UserError(
             f"num_aug_repeats={num_aug_repeats} needs samples in an order that Python draws, and MindSpore "
             f"draws that of {source.origin} itself: set num_aug_repeats to 0"
         )
-    if not 0 <= rank < size <= count_samples(len(source), num_samples):
+    total = count_samples(len(source), None if num_samples is None else num_samples * size)
+    if not 0 <= rank < size <= total:
         raise UserError(
-            f"shard_id={rank} of num_shards={size} has none of the "
-            f"{count_samples(len(source), num_samples)} samples in {source.origin}: use fewer shards"
+            f"shard_id={rank} of num_shards={size} has none of the {total} samples in {source.origin}: "
+            "use fewer shards"
         )
     planner = EpochPlanner(
         total=len(source),
@@ -125,7 +132,7 @@ def create_dataset(
         world_size=size,
         is_training=shuffle,
         shuffle=shuffle,
-        num_samples=num_samples,
+        num_samples=total,
         aug_repeats=num_aug_repeats or 1,
     )
     dataset = source.dataset(
@@ -139,9 +146,15 @@ def create_dataset(
 
 
 def _open_source(name: str, root: str | Path | None, split: str, *, download: bool) -> Source:
-    try:
+    if not download:
         return create_source(name, root, split)
-    except UserError as error:
-        if not download:
-            raise
-        raise UserError(f"download=True: datasets are not downloaded here. {error}") from None
+    found = find_dataset(name).name
+    if found not in DOWNLOADS:
+        try:
+            return create_source(name, root, split)
+        except UserError as error:
+            raise UserError(f"download=True: {found} is not downloaded. {error}") from None
+    try:
+        return create_source(name, default_folder(found) if root is None else root, split)
+    except UserError:  # files are missing
+        return create_source(name, download_dataset(found, root), split)

@@ -43,7 +43,7 @@ def create_transforms(
     interpolation: str = "bilinear",
     crop_pct: float | None = None,
     crop_padding: int | None = None,
-    in_channels: int = 3,
+    in_channels: int | None = None,
     color_jitter: float | Sequence[float] | None = None,
     re_prob: float = 0.0,
     re_scale: tuple[float, float] = (0.02, 0.33),
@@ -79,7 +79,7 @@ def create_transforms(
             small images. Above 1, the crop has a black border.
         crop_padding: Largest shift of small images in pixels; by default an eighth of `image_resize` for
             CIFAR, and a sixteenth for digits and MNIST.
-        in_channels: 3 for colour, 1 for grey, whatever the images are.
+        in_channels: 3 for colour, 1 for grey, whatever the images are; by default the dataset's.
         color_jitter: Largest change of brightness, contrast and saturation in training, or three numbers for
             the three, or four with hue. A policy other than 3-Augment takes its place, as in MindCV and timm.
         re_prob: Probability that a training image has a rectangle erased, see `RandomErasing`.
@@ -98,6 +98,7 @@ def create_transforms(
         UserError: If a name is unknown or a number out of range.
     """
     info = find_dataset(dataset_name)
+    in_channels = info.channels if in_channels is None else in_channels
     check_channels(in_channels)
     inter = find_interpolation(interpolation)
     size = (image_resize, image_resize) if isinstance(image_resize, int) else tuple(image_resize)

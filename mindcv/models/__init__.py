@@ -1,9 +1,16 @@
 """MnasNet, MobileNetV2 and MobileNetV3, and models by name."""
 
 from mindcv.models.dropout import seed_dropout
-from mindcv.models.factory import create_model
 from mindcv.models.features import FeatureExtractWrapper, FeaturePyramid, feature_pyramid
 from mindcv.models.freezing import freeze
+from mindcv.models.helpers import (
+    ConfigDict,
+    build_model_with_cfg,
+    get_checkpoint_download_root,
+    load_model_checkpoint,
+    load_pretrained,
+    make_divisible,
+)
 from mindcv.models.mnasnet import (
     MnasNet,
     Mnasnet,
@@ -16,14 +23,15 @@ from mindcv.models.mnasnet import (
     semnasnet_075,
     semnasnet_100,
 )
-from mindcv.models.mobilenet_v2 import (
+from mindcv.models.mobilenetv2 import (
     MobileNetV2,
     mobilenet_v2_050,
     mobilenet_v2_075,
     mobilenet_v2_100,
     mobilenet_v2_140,
 )
-from mindcv.models.mobilenet_v3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
+from mindcv.models.mobilenetv3 import MobileNetV3, mobilenet_v3_large_100, mobilenet_v3_small_100
+from mindcv.models.model_factory import create_model
 from mindcv.models.network_summary import Row, Summary, summarize
 from mindcv.models.registry import (
     ModelEntry,
@@ -41,6 +49,7 @@ from mindcv.models.registry import (
 )
 
 __all__ = [
+    "ConfigDict",
     "FeatureExtractWrapper",
     "FeaturePyramid",
     "MnasNet",
@@ -50,10 +59,12 @@ __all__ = [
     "ModelEntry",
     "Row",
     "Summary",
+    "build_model_with_cfg",
     "create_model",
     "feature_pyramid",
     "find_model",
     "freeze",
+    "get_checkpoint_download_root",
     "get_pretrained_cfg",
     "get_pretrained_cfg_value",
     "has_pretrained_cfg_key",
@@ -62,6 +73,9 @@ __all__ = [
     "is_model_pretrained",
     "list_models",
     "list_modules",
+    "load_model_checkpoint",
+    "load_pretrained",
+    "make_divisible",
     "mnasnet_050",
     "mnasnet_075",
     "mnasnet_100",

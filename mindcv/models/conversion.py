@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import nn
 
 from mindcv.errors import UserError
-from mindcv.models.factory import create_model
+from mindcv.models.model_factory import create_model
 from mindcv.models.registry import ModelEntry, find_model
 from mindcv.models.weights.adaptation import fold_eps
 from mindcv.models.weights.layouts import (

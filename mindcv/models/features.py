@@ -59,6 +59,11 @@ class FeaturePyramid(nn.Cell):
         if state is not None:
             keep_random_state(self, state, is_random=source.is_random)
 
+    @property
+    def out_channels(self) -> list[int]:
+        """Channels of each map, under MindCV's name."""
+        return self.feature_channels
+
     def parts(self) -> Parts:
         """Return stem and stages; there is no head and no classifier."""
         cells = list(self.features.cells())

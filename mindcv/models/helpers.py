@@ -7,20 +7,36 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError
+from mindcv.files.cache_folder import cache_folder
 from mindcv.models.features import FeatureExtractWrapper
 from mindcv.models.layers import make_divisible
 from mindcv.models.weights.adaptation import adapt_stem
 from mindcv.models.weights.network_loading import load_weights
-from mindcv.models.weights.pretrained import CLASSES, cache_folder, fetch_weights
+from mindcv.models.weights.pretrained import CLASSES, fetch_weights
 from mindcv.models.weights.weight_files import read_weights
 
 __all__ = [
+    "ConfigDict",
     "build_model_with_cfg",
     "get_checkpoint_download_root",
     "load_model_checkpoint",
     "load_pretrained",
     "make_divisible",
 ]
+
+
+class ConfigDict(dict[str, Any]):
+    """A dict whose values are attributes too."""
+
+    __setattr__ = dict.__setitem__
+    __delattr__ = dict.__delitem__
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no key '{name}': the keys are {', '.join(self)}") from None
+
 
 Filter = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 

@@ -13,7 +13,7 @@ from mindcv.errors import UserError
 from mindcv.models.dropout import Dropout
 from mindcv.models.inverted_residual import InvertedResidualNetwork, Stage
 from mindcv.models.layer_names import blocks_of, layers_with_parameters, timm_layers
-from mindcv.models.registry import register_model
+from mindcv.models.registry import get_pretrained_cfg, list_models, register_model
 from mindcv.models.weights.layouts import WeightLayout
 from mindcv.structure import Parts
 
@@ -204,3 +204,7 @@ def semnasnet_100(**kwargs) -> MnasNet:
 def mnasnet_small(drop_rate: float = 0.0, **kwargs) -> MnasNet:
     """MnasNet-Small: 2.0 million parameters, 68 million MACs at 224 px; no dropout."""
     return MnasNet(SMALL, 1.0, 8, drop_rate=drop_rate, **kwargs)
+
+
+# What belongs to the published weights of each model, as MindCV's scripts read it.
+default_cfgs = {name: get_pretrained_cfg(name) for name in list_models(module="mnasnet", pretrained=True)}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, overload
 
 from mindspore import nn
 
-from mindcv.errors import UserError, did_you_mean
+from mindcv.errors import UnknownNameError, UserError, did_you_mean
 
 __all__ = [
     "ModelEntry",
@@ -129,6 +129,7 @@ def _entrypoint(build: Callable[..., nn.Cell], url: str, family: object) -> Call
             network.load_published(url)
         return network
 
+    del entrypoint.__wrapped__  # its signature is this one, and not build's
     return entrypoint
 
 
@@ -160,13 +161,15 @@ def find_model(model_name: str) -> ModelEntry:
     """Return a model by its name or an alias.
 
     Raises:
-        UserError: If there is no such model.
+        UserError: If there is no such model; it is a `RuntimeError` too, as in MindCV.
     """
     entry = _models.get(model_name) or _aliases.get(model_name)
     if entry is None:
-        hint = did_you_mean(model_name, [*_models, *_aliases])
+        hint = did_you_mean(str(model_name), [*_models, *_aliases])
         where = "python -m mindcv summary --list lists all models"
-        raise UserError(f"unknown model '{model_name}'" + (f"{hint} ({where})" if hint else f"; {where}"))
+        raise UnknownNameError(
+            f"unknown model '{model_name}'" + (f"{hint} ({where})" if hint else f"; {where}")
+        )
     return entry
 
 

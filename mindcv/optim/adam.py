@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Adam."""
 
 from math import log
 
@@ -8,7 +8,7 @@ from mindspore import Tensor, ops
 
 from mindcv.optim.base import ParameterwiseOptimizer, bias_correction
 
-__all__ = ["Adam", "AdamW"]
+__all__ = ["Adam"]
 
 
 class Adam(ParameterwiseOptimizer):
@@ -27,9 +27,9 @@ class Adam(ParameterwiseOptimizer):
         beta1: Decay of the mean of the gradients.
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
-        nesterov: Use :math:`\beta_1 m + (1 - \beta_1) g'` in the place of m in the last line.
         weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
+        nesterov: Use :math:`\beta_1 m + (1 - \beta_1) g'` in the place of m in the last line.
     """
 
     decoupled = False
@@ -37,14 +37,14 @@ class Adam(ParameterwiseOptimizer):
     def __init__(
         self,
         params,
-        learning_rate,
-        *,
+        learning_rate=1e-3,
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
-        nesterov: bool = False,
         weight_decay: float = 0.0,
         loss_scale: float = 1.0,
+        *,
+        nesterov: bool = False,
     ) -> None:
         super().__init__(params, learning_rate, weight_decay=weight_decay, loss_scale=loss_scale)
         if not self.decoupled:
@@ -73,16 +73,6 @@ class Adam(ParameterwiseOptimizer):
         return self.hyper_map(
             update, rates, self.decays, self.parameters, self.moment1, self.moment2, gradients
         )
-
-
-class AdamW(Adam):
-    r"""AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), as `torch.optim.AdamW`.
-
-    As `Adam`, but weight decay is decoupled: it stays out of the gradient, and each update starts with
-    :math:`w = (1 - lr \lambda) w`. `mindspore.nn.AdamWeightDecay` leaves out the corrections of the moments.
-    """
-
-    decoupled = True
 
 
 def _update(adam, beta1, beta2, eps, correction, rate, decay, weight, moment1, moment2, gradient):

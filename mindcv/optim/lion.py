@@ -27,8 +27,7 @@ class Lion(ParameterwiseOptimizer):
     def __init__(
         self,
         params,
-        learning_rate,
-        *,
+        learning_rate=2e-4,
         beta1: float = 0.9,
         beta2: float = 0.99,
         weight_decay: float = 0.0,

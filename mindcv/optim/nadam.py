@@ -24,22 +24,21 @@ class NAdam(ParameterwiseOptimizer):
         beta1: Decay of the mean of the gradients, and limit of mu.
         beta2: Decay of the mean of their squares.
         eps: Epsilon.
-        momentum_decay: The psi above.
         weight_decay: The lambda above, for parameters whose group does not set its own.
         loss_scale: The factor in the gradients.
+        schedule_decay: The psi above.
     """
 
     def __init__(
         self,
         params,
-        learning_rate,
-        *,
+        learning_rate=2e-3,
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
-        momentum_decay: float = 4e-3,
         weight_decay: float = 0.0,
         loss_scale: float = 1.0,
+        schedule_decay: float = 4e-3,
     ) -> None:
         super().__init__(params, learning_rate, weight_decay=weight_decay, loss_scale=loss_scale)
         self.moment1 = self.parameters.clone(prefix="moment1", init="zeros")
@@ -49,7 +48,7 @@ class NAdam(ParameterwiseOptimizer):
         self.beta2 = beta2
         self.log_beta2 = log(beta2)
         self.eps = eps
-        self.log_mu_decay = momentum_decay * log(0.96)
+        self.log_mu_decay = schedule_decay * log(0.96)
 
     @ms.jit
     def construct(self, gradients):

@@ -41,7 +41,7 @@ CHANNELS = "give a list of numbers, such as [1, 2, 3] or null"
         ("mode: true", "mode=True does not fit: give one of 0, 1"),
         ("mode: 1.0", "mode=1.0 does not fit: give one of 0, 1"),
         ("mode: 2", "mode=2 does not fit: give one of 0, 1"),
-        ("loss: null", "loss=null does not fit: give one of CE, BCE"),
+        ("loss: null", "loss=null does not fit: give one of CE, BCE, asl_single_label, asl_multi_label"),
         (
             "device_target: tpu",
             "device_target=tpu does not fit: give one of auto, CPU, GPU, Ascend",

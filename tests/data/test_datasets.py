@@ -52,9 +52,32 @@ def test_shards_that_make_no_sense_are_refused(folder):
     with pytest.raises(UserError, match="shard_id=2 of num_shards=2 has none"):
         create_dataset("", folder, num_shards=2, shard_id=2)
     with pytest.raises(
-        UserError, match=r"num_shards=3 has none of the 2 samples in .*train: use fewer shards"
+        UserError, match=rf"num_shards=30 has none of the {COUNT} samples in .*train: use fewer shards"
     ):
-        create_dataset("", folder, num_shards=3, shard_id=0, num_samples=2)
+        create_dataset("", folder, num_shards=30, shard_id=0)
+    with pytest.raises(UserError, match="num_parallel_workers=0 is out of range: give 1 or more"):
+        create_dataset("", folder, num_parallel_workers=0)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_num_samples_is_the_number_in_each_shard_as_in_mindcv(folder, shuffle):
+    shards = [create_dataset("", folder, "val", shuffle, 3, 2, shard) for shard in range(2)]
+    seen = [
+        bytes(image)
+        for shard in shards
+        for image, _ in shard.create_tuple_iterator(num_epochs=1, output_numpy=True)
+    ]
+    assert [shard.get_dataset_size() for shard in shards] == [3, 3]
+    assert len(set(seen)) == 6
+    sizes = [
+        create_dataset("", folder, "val", shuffle, 100, 2, shard).get_dataset_size() for shard in range(2)
+    ]
+    assert sum(sizes) == COUNT
+
+
+def test_contradicting_shards_are_also_the_exception_that_mindspore_raises(folder):
+    with pytest.raises(RuntimeError, match="go together"):
+        create_dataset("", folder, shard_id=0)
 
 
 def test_a_loader_transforms_labels_too_and_defaults_to_an_image_folders_transforms(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 MODELS = Path(__file__).parents[2] / "mindcv" / "models"
-FAMILIES = {"mnasnet", "mobilenet_v2", "mobilenet_v3"}
+FAMILIES = {"mnasnet", "mobilenetv2", "mobilenetv3"}
 FILES = {".".join(path.relative_to(MODELS).with_suffix("").parts): path for path in MODELS.rglob("*.py")}
 SHARED = sorted(set(FILES) - FAMILIES - {"__init__"})
 

@@ -17,7 +17,7 @@ UPDATES = 200
 LR = 0.01
 # Coupled weight decay is small here: where it outweighs the gradient, an optimizer whose steps do not depend
 # on the gradient's size amplifies rounding errors from update to update.
-WEIGHT_DECAY = {"adamw": 0.1, "lamb": 0.1, "lion": 0.1}
+WEIGHT_DECAY = {"adamw": 0.1, "adan": 0.1, "lamb": 0.1, "lion": 0.1}
 COUPLED_WEIGHT_DECAY = 1e-5
 DRAWS = 10  # gradients, which the updates cycle through
 

@@ -89,6 +89,20 @@ def adagrad_rule(*, eps=1e-10, accum=0.1):
     return rule
 
 
+def adan_rule(*, eps=1e-8, b1=0.98, b2=0.92, b3=0.99):
+    def rule(w, g, rate, decay, s, t):
+        change = g - s.get("g", g)
+        ahead = g + b2 * change
+        s["g"] = g
+        s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
+        s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * change
+        s["n"] = b3 * s.get("n", 0.0) + (1 - b3) * ahead**2
+        moved = s["m"] / (1 - b1**t) + b2 * s["v"] / (1 - b2**t)
+        return (w - rate * moved / (np.sqrt(s["n"] / (1 - b3**t)) + eps)) / (1 + rate * decay)
+
+    return rule
+
+
 CASES = {
     "sgd": ({"opt": "sgd"}, momentum_rule()),
     "sgd without momentum": ({"opt": "sgd", "momentum": 0.0}, momentum_rule(mu=0.0)),
@@ -111,6 +125,11 @@ CASES = {
     "adam nesterov": ({"opt": "adam", "nesterov": True}, adam_rule(nesterov=True)),
     "adamw": ({"opt": "adamw"}, adam_rule(decoupled=True)),
     "adamw betas": ({"opt": "adamw", "beta1": 0.8, "beta2": 0.9}, adam_rule(decoupled=True, b1=0.8, b2=0.9)),
+    "adan": ({"opt": "adan"}, adan_rule()),
+    "adan eps": (
+        {"opt": "adan", "eps": 0.1, "beta1": 0.9, "beta2": 0.8, "beta3": 0.95},
+        adan_rule(eps=0.1, b1=0.9, b2=0.8, b3=0.95),
+    ),
     "lamb": ({"opt": "lamb"}, lamb_rule()),
     "lamb eps": ({"opt": "lamb", "eps": 0.1}, lamb_rule(eps=0.1)),
     "lion": ({"opt": "lion"}, lion_rule()),

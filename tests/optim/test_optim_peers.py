@@ -25,6 +25,8 @@ PEERS = {
     "adam eps": (torch.optim.Adam, {"eps": 0.1}),
     "adamw": (torch.optim.AdamW, {}),
     "adamw betas": (torch.optim.AdamW, {"betas": (0.8, 0.9)}),
+    "adan": (timm.optim.Adan, {}),
+    "adan eps": (timm.optim.Adan, {"eps": 0.1, "betas": (0.9, 0.8, 0.95)}),
     "lamb": (timm.optim.Lamb, {"max_grad_norm": None}),
     "lamb eps": (timm.optim.Lamb, {"max_grad_norm": None, "eps": 0.1}),
     "lion": (timm.optim.Lion, {}),

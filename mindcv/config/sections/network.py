@@ -83,7 +83,8 @@ class LossConfig(Section):
     """Loss.
 
     Args:
-        name: CE is cross entropy, BCE binary cross entropy.
+        name: CE is cross entropy, BCE binary cross entropy; asl_single_label and asl_multi_label are the
+            asymmetric losses over a softmax and over sigmoids.
         label_smoothing: Fraction of the target that is spread over all classes.
         aux_factor: Weight of the loss of a model's auxiliary outputs.
     """

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mindcv.errors import UserError
-from mindcv.models.weights.download import TIMEOUT, WAITS, DownloadError, download
+from mindcv.files.cache_folder import cache_folder
+from mindcv.files.download import TIMEOUT, WAITS, DownloadError, download
 
 __all__ = ["CLASSES", "PUBLISHER", "cache_folder", "fetch_weights", "source_of"]
 
@@ -49,21 +50,6 @@ def fetch_weights(url: str, *, waits: Sequence[float] = WAITS, timeout: float = 
             if not _is_intact(path, digest):  # else another process has downloaded it meanwhile
                 _fetch(source, path, digest, waits, timeout)
     return path
-
-
-def cache_folder() -> Path:
-    """Return the folder of downloads: ``MINDCV_HOME``, or ``mindcv`` in the user's cache (XDG_CACHE_HOME)."""
-    home = os.environ.get("MINDCV_HOME", "")
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        if home:
-            return Path(home).expanduser().absolute()
-        # The standard says that a relative path there is to be ignored.
-        return (Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache") / "mindcv"
-    except RuntimeError:
-        raise UserError(
-            "this user has no home folder for downloaded weights: set MINDCV_HOME to a folder"
-        ) from None
 
 
 def source_of(url: str) -> str:

@@ -11,7 +11,7 @@ from mindspore import nn
 from mindcv.models.inverted_residual import InvertedResidualNetwork, Stage
 from mindcv.models.layer_names import blocks_of, layers_with_parameters, timm_layers
 from mindcv.models.layers import make_divisible
-from mindcv.models.registry import register_model
+from mindcv.models.registry import get_pretrained_cfg, list_models, register_model
 from mindcv.models.weights.layouts import WeightLayout
 
 __all__ = [
@@ -33,6 +33,11 @@ STAGES = (  # output sizes for a 224 px image
     Stage(expand=6, channels=160, blocks=3, stride=2, kernel=3),  # 7
     Stage(expand=6, channels=320, blocks=1, stride=1, kernel=3),  # 7
 )
+
+
+def names(width: str, *sizes: int) -> list[str]:
+    """Return timm's name of a width, and MindCV's for each image size: the network is the same for all."""
+    return [f"mobilenetv2_{width}", *(f"mobilenet_v2_{width}_{size}" for size in sizes)]
 
 
 def torchvision_layers(network: "MobileNetV2") -> Mapping[str, str]:
@@ -91,14 +96,14 @@ class MobileNetV2(InvertedResidualNetwork):
         super().__init__(STAGES, width, 32, head, bn_eps=bn_eps, bn_momentum=bn_momentum, **options)
 
 
-@register_model(aliases=["mobilenetv2_050", "mobilenet_v2_050_224"], options_of=MobileNetV2)
+@register_model(aliases=names("050", 96, 128, 160, 192, 224), options_of=MobileNetV2)
 def mobilenet_v2_050(**kwargs) -> MobileNetV2:
     """MobileNetV2 at width 0.5: 2.0 million parameters, 97 million MACs at 224 px."""
     return MobileNetV2(0.5, **kwargs)
 
 
 @register_model(
-    aliases=["mobilenetv2_075", "mobilenet_v2_075_224"],
+    aliases=names("075", 96, 128, 160, 192, 224),
     url=PUBLISHED + "mobilenet_v2_075-bd7bd4c4.ckpt",
     options_of=MobileNetV2,
 )
@@ -108,7 +113,7 @@ def mobilenet_v2_075(**kwargs) -> MobileNetV2:
 
 
 @register_model(
-    aliases=["mobilenetv2_100", "mobilenet_v2_100_224"],
+    aliases=names("100", 96, 128, 160, 192, 224),
     url=PUBLISHED + "mobilenet_v2_100-d5532038.ckpt",
     options_of=MobileNetV2,
 )
@@ -118,10 +123,14 @@ def mobilenet_v2_100(**kwargs) -> MobileNetV2:
 
 
 @register_model(
-    aliases=["mobilenetv2_140", "mobilenet_v2_140_224"],
+    aliases=names("140", 224),
     url=PUBLISHED + "mobilenet_v2_140-98776171.ckpt",
     options_of=MobileNetV2,
 )
 def mobilenet_v2_140(**kwargs) -> MobileNetV2:
     """MobileNetV2 at width 1.4: 6.1 million parameters, 582 million MACs at 224 px."""
     return MobileNetV2(1.4, **kwargs)
+
+
+# What belongs to the published weights of each model, as MindCV's scripts read it.
+default_cfgs = {name: get_pretrained_cfg(name) for name in list_models(module="mobilenetv2", pretrained=True)}

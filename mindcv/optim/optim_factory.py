@@ -6,9 +6,11 @@ from typing import Any, get_args
 from mindspore import nn
 
 from mindcv.choices import NESTEROV, Optimizer
-from mindcv.errors import UserError, did_you_mean
+from mindcv.errors import UnknownKeywordError, UserError, did_you_mean
 from mindcv.optim.adagrad import Adagrad
-from mindcv.optim.adam import Adam, AdamW
+from mindcv.optim.adam import Adam
+from mindcv.optim.adamw import AdamW
+from mindcv.optim.adan import Adan
 from mindcv.optim.groups import Parameters, Rate, parameter_groups
 from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
@@ -27,6 +29,7 @@ OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "rmsprop": ("decay", "centered"),
     "adam": ("beta1", "beta2"),
     "adamw": ("beta1", "beta2"),
+    "adan": ("beta1", "beta2", "beta3"),
     "lamb": ("beta1", "beta2"),
     "lion": ("beta1", "beta2"),
     "adagrad": ("accum",),
@@ -43,6 +46,7 @@ RANGES = {
     "decay": MOMENTUM,
     "beta1": BETA,
     "beta2": BETA,
+    "beta3": BETA,
     "layer_decay": LAYER_DECAY,
     "dampening": Range(0.0, 1.0, "give a fraction from 0 to 1"),
 }
@@ -76,11 +80,12 @@ def create_optimizer(
       deviation instead. See `RMSProp`.
     * ``adam``, ``adamw``, ``nadam``: ``beta1`` [0.9], ``beta2`` [0.999], epsilon [1e-8]; nadam's
       ``momentum_decay`` [4e-3]. See `Adam`, `AdamW`, `NAdam`.
+    * ``adan``: ``beta1`` [0.98], ``beta2`` [0.92], ``beta3`` [0.99], epsilon [1e-8]. See `Adan`.
     * ``lamb``: ``beta1`` [0.9], ``beta2`` [0.999], epsilon [1e-6]. See `Lamb`.
     * ``lion``: ``beta1`` [0.9], ``beta2`` [0.99], no epsilon. See `Lion`.
     * ``adagrad``: ``accum`` [0.1], epsilon [1e-10]. See `Adagrad`.
 
-    Weight decay is coupled (added to the gradient), except in adamw, lamb and lion.
+    Weight decay is coupled (added to the gradient), except in adamw, adan, lamb and lion.
 
     Args:
         model_or_params: Network, of which the trainable parameters are taken; or a list of parameters; or a
@@ -170,6 +175,8 @@ def _built(
             return Adam(groups, rate, nesterov=nesterov, **epsilon, **scale, **options)
         case "adamw":
             return AdamW(groups, rate, **epsilon, **scale, **options)
+        case "adan":
+            return Adan(groups, rate, **epsilon, **scale, **options)
         case "lamb":
             return Lamb(groups, rate, **epsilon, **scale, **options)
         case "lion":
@@ -177,14 +184,15 @@ def _built(
         case "adagrad":
             return Adagrad(groups, rate, **epsilon, **scale, **options)
         case _:
-            return NAdam(groups, rate, **epsilon, **scale, **options)
+            psi = options.pop("momentum_decay")
+            return NAdam(groups, rate, schedule_decay=psi, **epsilon, **scale, **options)
 
 
 def _check_options(opt: str, options: dict[str, float]) -> None:
     for key in options:
         if key not in OWN_OPTIONS.get(opt, ()):
             hint = did_you_mean(key, OWN_OPTIONS.get(opt, ()))
-            raise UserError(f"opt '{opt}' has no option '{key}'{hint or ': leave it out'}")
+            raise UnknownKeywordError(f"opt '{opt}' has no option '{key}'{hint or ': leave it out'}")
     _check_numbers(**options)
 
 

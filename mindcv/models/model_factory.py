@@ -5,7 +5,7 @@ from inspect import signature
 
 from mindspore import nn
 
-from mindcv.errors import UserError, did_you_mean
+from mindcv.errors import UnknownKeywordError, UserError, did_you_mean
 from mindcv.models.features import FeatureExtractWrapper, feature_pyramid
 from mindcv.models.registry import ModelEntry, find_model, is_model, list_models
 from mindcv.models.weights.layouts import layouts_of
@@ -64,7 +64,7 @@ def create_model(
         for option in kwargs:
             if option not in entry.options:
                 hint = did_you_mean(option, entry.options) or f"; its options are {', '.join(entry.options)}"
-                raise UserError(f"model '{entry.name}': unknown option '{option}'{hint}")
+                raise UnknownKeywordError(f"model '{entry.name}': unknown option '{option}'{hint}")
     given = {option: value for option, value in kwargs.items() if value is not None}
     if pretrained and not entry.url and "pretrained" in signature(entry.build).parameters:
         given["pretrained"] = True  # a function written for MindCV loads its weights itself

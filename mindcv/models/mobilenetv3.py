@@ -12,7 +12,7 @@ from mindcv.models.dropout import Dropout
 from mindcv.models.inverted_residual import ConvNorm, InvertedResidualNetwork, Stage
 from mindcv.models.layer_names import blocks_of, layers_with_parameters, timm_layers
 from mindcv.models.layers import Padding, conv2d, make_divisible
-from mindcv.models.registry import register_model
+from mindcv.models.registry import get_pretrained_cfg, list_models, register_model
 from mindcv.models.weights.layouts import WeightLayout
 from mindcv.structure import Composition, Parts
 
@@ -191,3 +191,7 @@ def mobilenet_v3_large_100(**kwargs) -> MobileNetV3:
 def mobilenet_v3_small_100(**kwargs) -> MobileNetV3:
     """MobileNetV3-Small: 2.5 million parameters, 57 million MACs at 224 px."""
     return MobileNetV3(SMALL, 1024, **kwargs)
+
+
+# What belongs to the published weights of each model, as MindCV's scripts read it.
+default_cfgs = {name: get_pretrained_cfg(name) for name in list_models(module="mobilenetv3", pretrained=True)}

@@ -222,7 +222,10 @@ def test_shapes_that_would_broadcast_to_nonsense_are_refused(logits, labels, mes
     ("options", "message"),
     [
         ({"name": "BCEE"}, "loss 'BCEE' is unknown; did you mean 'BCE'?"),
-        ({"name": "focal"}, "loss 'focal' is unknown: choose CE or BCE"),
+        (
+            {"name": "focal"},
+            "loss 'focal' is unknown: choose one of CE, BCE, asl_single_label, asl_multi_label, jsd",
+        ),
         ({"reduction": "meen"}, "reduction 'meen' is unknown; did you mean 'mean'?"),
         ({"label_smoothing": 1.5}, "label_smoothing=1.5 is out of range: give a fraction from 0 to 1"),
         ({"aux_factor": -1.0}, "aux_factor=-1.0 is out of range: give 0 or more"),
