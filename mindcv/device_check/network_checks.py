@@ -54,7 +54,7 @@ def scored(setting: Setting, logits: ArrayLike) -> tuple[float, list[int]]:
     """Score the images with labels that rank first, third and last in some logits, and with one as padding.
 
     Args:
-        setting: The circumstances.
+        setting: Device, numbers and folder.
         logits: Logits of the four images, a CPU's.
 
     Returns:

@@ -59,7 +59,7 @@ def run_checks(setting: Setting, names: Iterable[str], modes: Iterable[str]) -> 
     """Run checks in the order of `CHECKS`, each in all modes.
 
     Args:
-        setting: The circumstances.
+        setting: Device, numbers and folder.
         names: Names of the checks.
         modes: ``graph``, ``pynative`` or both.
 

@@ -1,4 +1,4 @@
-"""What every check works with: the device, the stored numbers, and a small network with fixed weights."""
+"""The environment of every check: the device, the stored numbers, and a small network with fixed weights."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ STAGES = (  # each kind of layer of the family, at both strides and kernel sizes
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """The circumstances of a check.
+    """Device, numbers and folder of a check.
 
     Args:
         runtime: This process.

@@ -1,4 +1,4 @@
-"""What runs on a device is what MindSpore documents for Ascend and GPU: neither is here to try it.
+"""Compare every operator and type of a step with the platforms that MindSpore documents, Ascend and GPU.
 
 operators.yaml is the table. Operators are collected by a process of its own, see collecting.py.
 """
