@@ -17,6 +17,7 @@ from mindcv.loss import create_loss
 from mindcv.models import MnasNet, create_model, register_model
 from mindcv.models.mnasnet import Stage
 from mindcv.models.mobilenet_v3 import MobileNetV3
+from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.session import Runtime, start
 from mindcv.step import EvalStep
 from tests.support.paths import ROOT
@@ -67,6 +68,7 @@ INGREDIENTS: dict[str, dict[str, Any]] = {
     "mobilenet_v3 blocks": {"model": "tiny_v3"},
 }
 CASES: dict[str, str | dict[str, Any]] = {**{name: name for name in RECIPES}, **INGREDIENTS}
+TWO_RANKS = {"two ranks": {**PLAIN, "distribute": True, "sync_bn": True}}
 REAL_NETWORKS = {
     name: {**PLAIN, "model": name} for name in ("mnasnet_small", "mobilenet_v2_050", "mobilenet_v3_small_100")
 }
@@ -107,10 +109,17 @@ def config_of(case: str | Mapping[str, Any], teacher: str) -> tuple[Config, bool
     return Config.from_options(options), probabilities
 
 
-def run_case(mode: int, case: str | Mapping[str, Any]) -> None:
-    """Take a step of training, one of evaluation and one of inference."""
-    start(device_target="CPU", mode=mode)
-    runtime = Runtime(device="CPU")
+def run_case(mode: int, case: str | Mapping[str, Any]) -> Runtime:
+    """Take a step of training, one of evaluation and one of inference.
+
+    Args:
+        mode: 0 for graph mode, 1 for PyNative mode.
+        case: Name of a recipe, or options by flat name.
+
+    Returns:
+        This process.
+    """
+    runtime = start(device_target="CPU", mode=mode, distribute=detect_launch().world_size > 1)
     with tempfile.TemporaryDirectory() as folder:
         teacher = Path(folder) / "teacher.ckpt"
         weights = create_model("tiny", num_classes=CLASSES).parameters_dict()
@@ -131,3 +140,4 @@ def run_case(mode: int, case: str | Mapping[str, Any]) -> None:
         count.asnumpy()
     network_logits(build.build_evaluated_network(config, runtime))(images.asnumpy())
     ms.set_context(mode=ms.PYNATIVE_MODE)
+    return runtime

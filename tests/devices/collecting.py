@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from tests.devices.cases import CASES, REAL_NETWORKS, run_case
+from mindcv.runtime.launch import detect_launch
+from tests.devices.cases import CASES, REAL_NETWORKS, TWO_RANKS, run_case
 
 LOG = "OPERATORS_LOG"  # variable: the file that standard error goes to
 Record = tuple[str, str]  # operator, and the type of a tensor that it takes or returns, "" where unknown
@@ -58,9 +59,11 @@ def collect(mode: int, names: list[str]) -> dict[str, list[Record]]:
     found = {}
     with Path(os.environ[LOG]).open(encoding="utf-8", errors="replace") as log:
         for name in names:
-            run_case(mode, {**CASES, **REAL_NETWORKS}[name])
+            runtime = run_case(mode, {**CASES, **REAL_NETWORKS, **TWO_RANKS}[name])
             records = set(log_records(log.read()))
-            for path in graphs.rglob("*validate*.ir"):
+            # Each of several ranks writes to a folder of its own.
+            own = graphs / f"rank_{runtime.rank}" if runtime.world_size > 1 else graphs
+            for path in own.rglob("*validate*.ir"):
                 records.update(graph_records(path.read_text(encoding="utf-8")))
                 path.unlink()
             found[name] = sorted(records)
@@ -68,9 +71,11 @@ def collect(mode: int, names: list[str]) -> dict[str, list[Record]]:
 
 
 def main() -> None:
-    """Read the command line, and print the records as JSON on standard output."""
+    """Read the command line, and print the records as JSON on standard output, from the first rank."""
     mode, *names = sys.argv[1:]
-    print(json.dumps(collect(int(mode), names or [*CASES])))
+    found = collect(int(mode), names)
+    if detect_launch().rank == 0:
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ operators.yaml is the table. Operators are collected by a process of its own, se
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,12 +20,19 @@ from tests.support.paths import ROOT
 from tests.support.processes import bare_environment
 
 TABLE = yaml.safe_load(Path(__file__).with_name("operators.yaml").read_text(encoding="utf-8"))
-OPERATORS = TABLE["operators"]
+OPERATORS, COLLECTIVES = TABLE["operators"], TABLE["collectives"]
 ACCELERATORS = {"Ascend", "GPU"}
 GRAPH, PYNATIVE = 0, 1
+ELSEWHERE = {  # than in the graphs of recipes and ingredients on one rank
+    *("AddExt", "MeanExt", "Ones", "OnesLike", "Range", "ReduceSum", "SubExt", "Zeros", "ZerosLike"),
+    *("ReLU6", "ReLU6Grad"),  # MobileNetV2's
+    *("Concat", "PowTensorScalar", "Rsqrt", "RsqrtGrad", "Split", "SplitWithSize"),  # of sync_bn
+}
 
 
-def collected(folder: Path, mode: int, *names: str) -> dict[str, set[tuple[str, str]]]:
+def collected(
+    folder: Path, mode: int, *names: str, launcher: tuple[str, ...] = ()
+) -> dict[str, set[tuple[str, str]]]:
     """The operators of some cases, and the types of their tensors."""
     log, graphs = folder / "log", folder / "graphs"
     graphs.mkdir()
@@ -37,7 +45,7 @@ def collected(folder: Path, mode: int, *names: str) -> dict[str, set[tuple[str, 
     if mode == PYNATIVE:
         switches |= {"GLOG_v": "2", "MS_SUBMODULE_LOG_v": "{KERNEL:0,DEVICE:0,PYNATIVE:0}"}
     with log.open("wb") as errors:
-        command = [sys.executable, "-m", "tests.devices.collecting", str(mode), *names]
+        command = [*launcher, sys.executable, "-m", "tests.devices.collecting", str(mode), *names]
         environment = {**bare_environment(), **switches}
         done = subprocess.run(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, timeout=900
@@ -59,12 +67,17 @@ def unlisted(cases: dict[str, set[tuple[str, str]]]) -> list[str]:
     ]
 
 
-def platforms(name: str) -> set[str]:
-    """The platforms that the documentation of a public name in MindSpore lists."""
+def documentation(name: str) -> str:
+    """The documentation of a public name in MindSpore."""
     value = ms
     for part in name.split("."):
         value = getattr(value, part)
-    (line,) = set(re.findall(r"Supported Platforms:\s+(.*)", value.__doc__ or ""))
+    return value.__doc__ or ""
+
+
+def platforms(name: str) -> set[str]:
+    """The platforms that the documentation of a public name in MindSpore lists."""
+    (line,) = set(re.findall(r"Supported Platforms:\s+(.*)", documentation(name)))
     return set(re.findall(r"``(\w+)``", line))
 
 
@@ -76,6 +89,13 @@ DOCUMENTED = sorted(
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_mindspore_documents_every_operator_for_ascend_and_gpu(name):
     assert platforms(name) >= ACCELERATORS
+
+
+@pytest.mark.parametrize("operator", [name for name, row in OPERATORS.items() if "says" in row])
+def test_types_are_among_those_that_mindspore_lists(operator):
+    row = OPERATORS[operator]
+    assert row["says"] in " ".join(documentation(row["documented"]).split())
+    assert {kind.lower() for kind in row["types"]} <= set(re.findall(r"\w+\d+", row["says"]))
 
 
 def test_an_operator_for_one_platform_alone_is_noticed():
@@ -98,20 +118,8 @@ def test_operators_of_every_recipe_and_ingredient_are_documented(tmp_path, mode)
     cases = collected(tmp_path, mode, *CASES)
     assert unlisted(cases) == []
     if mode == GRAPH:
-        # ReLU6 is MobileNetV2's; the rest runs in PyNative mode alone.
-        elsewhere = {
-            "AddExt",
-            "Ones",
-            "OnesLike",
-            "Range",
-            "ReLU6",
-            "ReLU6Grad",
-            "ReduceSum",
-            "SubExt",
-            "Zeros",
-        }
         found = {operator for records in cases.values() for operator, _ in records}
-        assert set(OPERATORS) - found - elsewhere == {"ZerosLike"}
+        assert set(OPERATORS) - found == ELSEWHERE
 
 
 @pytest.mark.slow
@@ -119,6 +127,21 @@ def test_operators_of_real_networks_are_documented(tmp_path):
     cases = collected(tmp_path, PYNATIVE, *REAL_NETWORKS)
     assert unlisted(cases) == []
     assert ("ReLU6Grad", "Float32") in cases["mobilenet_v2_050"]
+
+
+@pytest.mark.slow
+def test_what_ranks_exchange_in_a_step_is_documented(tmp_path):
+    mpirun = str(Path(sys.executable).with_name("mpirun"))
+    launcher = (mpirun, *(["--allow-run-as-root"] if os.geteuid() == 0 else []), "--oversubscribe", "-n", "2")
+    cases = collected(tmp_path, GRAPH, "two ranks", launcher=launcher)
+    exchanged = {record for record in cases["two ranks"] if record[0] in COLLECTIVES}
+    assert exchanged == {("AllReduce", "Float32")}
+    assert unlisted({"two ranks": cases["two ranks"] - exchanged}) == []
+
+
+def test_what_ranks_exchange_between_steps_is_documented():
+    text = (ROOT / "mindcv" / "runtime" / "collectives.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"ops\.([A-Z]\w+)", text)) == set(COLLECTIVES)
 
 
 def test_operators_are_read_from_a_graph_and_from_a_log():
