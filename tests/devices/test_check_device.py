@@ -17,7 +17,7 @@ from mindcv.device_check.finding import compare, same
 from mindcv.programs.check_device import NAMES, main
 from mindcv.runtime.session import Runtime
 from tests.devices.make_reference import reference
-from tests.support.programs import run
+from tests.support.programs import ROOT, run
 
 
 def no_trainer() -> Any:
@@ -156,7 +156,9 @@ def test_an_unknown_check_is_refused_in_one_line(program, capsys):
 
 @pytest.mark.slow
 def test_all_checks_pass_on_a_cpu_in_both_modes(tmp_path):
-    done = run("-m", "mindcv", "check-device", "--output", tmp_path / "out", cwd=tmp_path, PYTHONPATH=".")
+    done = run(
+        "-m", "mindcv", "check-device", "--output", tmp_path / "out", cwd=tmp_path, PYTHONPATH=str(ROOT)
+    )
     assert done.status == 0, done.errors
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "| digits | graph | top-1 accuracy after 4 epochs | at least 0.9 | " in report
