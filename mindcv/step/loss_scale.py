@@ -74,11 +74,12 @@ class LossScale(nn.Cell):
         ops.assign(self.in_a_row, (self.in_a_row + 1) * (1 - good))
         if self.dynamic:
             count = (self.good_updates + 1) * good
-            double = ops.cast(count == self.window, ms.float32)
+            double = ops.cast(count == self.window, ms.int32)
             halve = ops.cast(1 - good, ms.float32)
-            value = self.value * (1.0 + double) * (1.0 - 0.5 * halve)
+            value = self.value * ops.cast(1 + double, ms.float32) * (1.0 - 0.5 * halve)
             ops.assign(self.value, ops.clamp(value, 1.0, LARGEST))
-            ops.assign(self.good_updates, ops.cast(count % self.window, ms.int32))
+            # Not `count % window`, whose operator in graph mode MindSpore documents for Ascend alone.
+            ops.assign(self.good_updates, count * (1 - double))
         return ops.assign_add(self.overflows, 1 - good)
 
 

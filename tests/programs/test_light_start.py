@@ -30,6 +30,10 @@ MISTAKES = {
     "benchmark": (["--image_size", "4"], "image_resize=4 is out of range: give 8 pixels or more"),
     "find-learning-rate": (["--step", "3"], "command line: unknown option 'step'; "),
     "average-checkpoints": (["--last", "x"], "command line: argument --last: invalid int value: 'x'"),
+    "check-device": (
+        ["--modes", "both"],
+        "command line: argument --modes: invalid choice: 'both' (choose from ",
+    ),
     "measure-scaling": (["--mode", "3"], "command line: argument --mode: invalid choice: 3 (choose from "),
 }
 

@@ -29,8 +29,12 @@ MAY_IMPORT = {
     "inference": LEAVES,
     "report": LEAVES,
     "export": LEAVES,
+    "device_check": {"engine", "export", "version", *FACTORIES, *LEAVES},
     "build": {"config", "engine", "inference", "export", "version", *FACTORIES, *LEAVES},
-    "programs": {"build", "config", "engine", "inference", "export", "report", "models", *LEAVES},
+    "programs": {
+        *("build", "config", "device_check", "engine", "inference", "export", "report", "models"),
+        *LEAVES,
+    },
     "utils": {"build", "config", "engine", "inference", "export", *FACTORIES, *LEAVES},
 }
 

@@ -82,6 +82,15 @@ def test_the_guide_to_the_architecture_describes_every_package():
     assert described == set(MAY_IMPORT) - {"mindcv", "version", "__main__"}
 
 
+def test_every_comparison_of_numbers_names_its_tests():
+    rows = [line.split("|") for line in read("docs/fidelity.md").splitlines() if line[:2] == "| "]
+    compared = [row for row in rows if row[1].strip() not in ("point", "what")]
+    points = {int(row[1]) for row in compared if row[1].strip().isdigit()}
+    assert points == set(range(1, 12))
+    named = re.compile(r"(?:`(?:\w+/)*test_\w+\.py::test_\w+`(?:, )?)+")
+    assert [row[1:3] for row in compared if not named.fullmatch(row[-2].strip())] == []
+
+
 def test_faults_are_listed_with_their_tests():
     rows = [line for line in read("docs/reliability.md").splitlines() if line[:2] == "| "]
     faults = [row for row in rows if not row.startswith("| fault ")]
