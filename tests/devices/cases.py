@@ -7,6 +7,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
+from mindcv.models.mobilenet_v3 import MobileNetV3
 from mindspore import Tensor, nn
 
 from mindcv import build
@@ -16,7 +17,6 @@ from mindcv.inference import network_logits
 from mindcv.loss import create_loss
 from mindcv.models import MnasNet, create_model, register_model
 from mindcv.models.mnasnet import Stage
-from mindcv.models.mobilenet_v3 import MobileNetV3
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.session import Runtime, start
 from mindcv.step import EvalStep
