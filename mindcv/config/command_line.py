@@ -1,14 +1,26 @@
 """Parts of a command line: options, positional arguments and positive integers."""
 
 import argparse
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
 from mindcv.config.schema import OPTION_TYPES
 from mindcv.errors import ConfigError
 
-__all__ = ["ProgramParser", "config_path", "expand_flags", "positional_args", "positive_int"]
+__all__ = [
+    "CommandLine",
+    "ProgramParser",
+    "expand_flags",
+    "positional_args",
+    "positive_int",
+    "split_options",
+]
+
+NEGATIVE = re.compile(r"-(?:\.?[0-9]|\.inf|$)")  # "-" alone is a file of other programs
+LARGEST = 2**31 - 1
 
 
 class ProgramParser(argparse.ArgumentParser):
@@ -67,22 +79,73 @@ def positional_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def positive_int(text: str) -> int:
-    """Parse a positive integer; a ``type`` for argparse."""
-    if not text.isdecimal() or int(text) < 1:
+    """Parse a positive integer below 2**31; a ``type`` for argparse."""
+    if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) <= LARGEST:
         raise argparse.ArgumentTypeError(f"{text} must be a positive integer")
     return int(text)
 
 
-def config_path(arguments: Sequence[str]) -> str | None:
-    """Return the YAML file after -c, or None; it may be given once."""
-    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    reader.add_argument("-c", "--config", action="append", default=[])
-    try:
-        paths = reader.parse_known_args(arguments)[0].config
-    except argparse.ArgumentError:
-        paths = [""]
-    if "" in paths:
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """A command line of options, not yet checked.
+
+    Args:
+        path: YAML file after -c; None without one.
+        options: Name and text of each option, in order; a text is None where the command line ends or goes
+            on with another option.
+        extra: Arguments that are neither options nor their texts.
+        wants_help: Whether -h is among them.
+        wants_options: Whether --print_config is among them.
+    """
+
+    path: str | None
+    options: tuple[tuple[str, str | None], ...]
+    extra: tuple[str, ...]
+    wants_help: bool
+    wants_options: bool
+
+
+def split_options(argv: Sequence[str]) -> CommandLine:
+    """Split a command line into its options.
+
+    Args:
+        argv: Command line without the program's name.
+
+    Raises:
+        ConfigError: If -c names no file or several.
+    """
+    paths: list[str | None] = []
+    options: list[tuple[str, str | None]] = []
+    extra, switches = [], set()
+    arguments = expand_flags(argv)[::-1]  # the next one is the last
+    while arguments:
+        argument = arguments.pop()
+        name, given, text = argument.partition("=")
+        if argument in ("-h", "--help", "--print_config"):
+            switches.add(argument)
+        elif name in ("-c", "--config"):
+            paths.append(text if given else _value_from(arguments))
+        elif argument.startswith("-c"):
+            paths.append(argument[2:])
+        elif argument.startswith("--") and argument != "--":
+            options.append((name[2:], text if given else _value_from(arguments)))
+        else:
+            extra.append(argument)
+    if None in paths or "" in paths:
         raise ConfigError("command line: -c names no file: give a YAML file after it")
     if len(paths) > 1:
         raise ConfigError(f"command line: -c is given {len(paths)} times: keep one")
-    return paths[0] if paths else None
+    return CommandLine(
+        path=paths[0] if paths else None,
+        options=tuple(options),
+        extra=tuple(extra),
+        wants_help=bool(switches & {"-h", "--help"}),
+        wants_options="--print_config" in switches,
+    )
+
+
+def _value_from(arguments: list[str]) -> str | None:
+    """Take the last argument, unless it is an option; a negative number is none."""
+    if not arguments or (arguments[-1].startswith("-") and not NEGATIVE.match(arguments[-1])):
+        return None
+    return arguments.pop()

@@ -10,6 +10,8 @@ import pytest
 from mindcv.config import OPTION_TYPES, SECTIONS, ConfigError, load_config, parse_args
 from mindcv.config.loading import ALIASES
 from mindcv.config.option import options_of
+from mindcv.config.values import described
+from mindcv.config.yaml_file import load_value
 
 ROOT = Path(__file__).parents[2]
 POSITIVE = "give a positive number"
@@ -80,11 +82,8 @@ def test_words_of_other_toolkits_lead_to_our_option(recipe, name, meant, message
 @pytest.mark.parametrize(
     ("key", "value", "shown", "remedy"),
     [
-        ("lr", ".nan", "nan", POSITIVE),
-        ("lr", ".inf", "inf", POSITIVE),
         ("lr", "0", "0.0", POSITIVE),
         ("lr", "-1e-3", "-0.001", POSITIVE),
-        ("min_lr", "-.inf", "-inf", "give 0 or more"),
         ("decay_rate", "0", "0.0", POSITIVE),
         ("warmup_factor", "1.5", "1.5", "give a fraction of lr from 0 to 1"),
         ("epoch_size", "0", "0", "give 1 or more"),
@@ -97,19 +96,10 @@ def test_words_of_other_toolkits_lead_to_our_option(recipe, name, meant, message
         ("seed", "4294967296", "4294967296", "give an integer from 0 to 2**32 - 1"),
         ("log_interval", "0", "0", "give the number of steps, 1 or more"),
         ("image_resize", "7", "7", "give 8 pixels or more"),
-        ("hflip", ".nan", "nan", "give a probability from 0 to 1"),
         ("vflip", "1.1", "1.1", "give a probability from 0 to 1"),
         ("crop_pct", "0", "0.0", "give a fraction above 0; 1 keeps the whole image"),
         ("crop_padding", "-1", "-1", "give pixels, 0 or more"),
         ("scale", "[0.5, 0.4]", "[0.5, 0.4]", "give two fractions of the area, 0 < smallest <= largest <= 1"),
-        (
-            "scale",
-            "[0.1, .nan]",
-            "[0.1, nan]",
-            "give two fractions of the area, 0 < smallest <= largest <= 1",
-        ),
-        ("ratio", "[1, .inf]", "[1.0, inf]", "give two aspect ratios, 0 < smallest <= largest"),
-        ("mean", "[.nan, 1, 1]", "[nan, 1.0, 1.0]", "its scale is 0 to 255"),
         ("std", "[0, 1, 1]", "[0.0, 1.0, 1.0]", "its scale is 0 to 255, and 0 is not allowed"),
         ("in_channels", "2", "2", "images have 3 channels, or 1 for grey"),
         ("drop_rate", "1", "1.0", "give a rate from 0 to below 1"),
@@ -118,7 +108,6 @@ def test_words_of_other_toolkits_lead_to_our_option(recipe, name, meant, message
         ("label_smoothing", "1", "1.0", "give a fraction from 0 to below 1"),
         ("aux_factor", "-1", "-1.0", "give 0 or more"),
         ("momentum", "1", "1.0", "give a weight from 0 to below 1"),
-        ("weight_decay", ".inf", "inf", "give 0 or more"),
         ("loss_scale", "0", "0.0", "give a positive factor up to 2**24"),
         ("loss_scale", "1e9", "1000000000.0", "give a positive factor up to 2**24"),
         ("multi_step_decay_milestones", "[3, 2]", "[3, 2]", "give rising epochs above 0"),
@@ -130,8 +119,19 @@ def test_numbers_out_of_range_are_refused(recipe, key, value, shown, remedy, mes
     assert message("-c", path) == f"{path}: {key}={shown} is out of range: {remedy}"
 
 
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e999", "[1, .nan]", "[.inf, 1, 1]"])
+def test_nan_and_infinity_are_refused_by_each_numeric_option_in_the_same_words(recipe, value, message):
+    for key, kind in OPTION_TYPES.items():
+        if "float" in str(kind) or "int" in str(kind):
+            path = recipe(f"{key}: {value}")
+            shown = str(load_value(value))
+            words = f"is not finite: give {described(kind)}"
+            assert message("-c", path) == f"{path}: {key}={shown} {words}"
+            assert message(f"--{key}", value) == f"command line: {key}={value} {words}"
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_no_option_accepts_nan_or_infinity(value):
+def test_no_section_accepts_nan_or_infinity(value):
     several = {"scale": 2, "ratio": 2, "re_scale": 2, "re_ratio": 2, "mean": 3, "std": 3}
     for section in SECTIONS.values():
         for option in options_of(section):
@@ -241,25 +241,33 @@ def test_blame_falls_on_what_makes_the_options_wrong(recipe, message):
         (["--lerning_rate=2"], "unknown option 'lerning_rate'; did you mean 'lr'?"),
         (["--system.mode", "1"], "unknown option 'system.mode'; --help lists all options"),
         (["--epoch_siz", "1"], "unknown option 'epoch_siz'; did you mean 'epoch_size'?"),
-        (["--mode", "true"], "mode=True does not fit: give one of 0, 1"),
+        (["--mode", "true"], "mode=true does not fit: give one of 0, 1"),
         (["--mode", "1.0"], "mode=1.0 does not fit: give one of 0, 1"),
         (["--distribute", "maybe"], "distribute=maybe does not fit: give true or false"),
         (["--scale", "0.1", "0.5"], f"scale=0.1 does not fit: {LIST}"),
+        (["--hflip", ""], "hflip= does not fit: give a number or null"),
+        (["--lr", "--opt", "sgd"], "--lr lacks a value: give a number"),
         (["--opt", "admw"], "opt=admw does not fit: "),
         (["--lr", "a\nb"], "lr=a b does not fit: give a number"),
         (["--lr", "-0.1"], f"lr=-0.1 is out of range: {POSITIVE}"),
-        (["--lr", "1" + "0" * 400], "a value is invalid YAML or too large a number: fix it"),
-        (["--lr", "!!timestamp x"], "a value is invalid YAML or too large a number: fix it"),
-        (["--lr"], "argument --lr: expected one argument"),
-        (["sgd"], "unrecognized arguments: sgd"),
-        (["-x"], "unrecognized arguments: -x"),
+        (["--lr", "1" + "0" * 400], f"lr=1{'0' * 400} does not fit: give a number"),
+        (["--lr", "!!timestamp x"], "lr=!!timestamp x does not fit: give a number"),
+        (["--lr", "&a [*a]"], "lr=&a [*a] does not fit: give a number"),
+        (["--batch_size", "12:30"], "batch_size=12:30 does not fit: give an integer"),
+        (
+            ["--data_dir", "a\0b"],
+            "data_dir=a\\x00b is not valid text: remove its NUL and surrogate characters",
+        ),
+        (["--lr"], "--lr lacks a value: give a number"),
+        (["sgd"], "unknown argument 'sgd': give options as --name value"),
+        (["-x"], "unknown argument '-x': give options as --name value"),
         (["--print_config", "--lr", "x"], "lr=x does not fit: give a number"),
     ],
 )
 def test_a_wrong_command_line_is_explained(argv, expected, message):
     text = message(*argv)
-    assert text.lower().startswith(f"command line: {expected.lower()}")  # versions differ in capitals
-    assert text.lower().endswith((expected.lower(), "; did you mean 'adamw'?"))
+    assert text.startswith(f"command line: {expected}")
+    assert text.endswith((expected, "; did you mean 'adamw'?"))
 
 
 def run_program(*argv: str) -> subprocess.CompletedProcess[str]:
