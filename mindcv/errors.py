@@ -56,6 +56,9 @@ def _without_middle(text: str, length: int) -> str:
 class Stopped(Exception):  # noqa: N818, a stop on request is not an error
     """A run ended early on request; the message says how to continue it."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 class UserError(ValueError):
     """A mistake that the user can fix; the one-line message names the place, the problem and the remedy.

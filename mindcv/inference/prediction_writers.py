@@ -1,7 +1,6 @@
 """Output of predictions as a table, as CSV and as JSON lines."""
 
 import csv
-import io
 import json
 import sys
 import unicodedata
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TextIO, get_args
 
 from mindcv.choices import PredictionFormat
-from mindcv.errors import UserError
+from mindcv.errors import UserError, printable
 from mindcv.inference.image_classifier import Prediction
 
 __all__ = ["FORMATS", "PredictionWriter", "open_writer"]
@@ -34,7 +33,7 @@ class PredictionWriter:
     def __init__(self, file: TextIO, kind: str, paths: Sequence[str] = ()) -> None:
         self.file = file
         self.kind = kind
-        widths = [width for width in map(_width, map(_printable, paths)) if width <= WIDEST]
+        widths = [width for width in map(_width, map(printable, paths)) if width <= WIDEST]
         self.width = max(widths, default=0)
         if kind == "csv":
             csv.writer(file, lineterminator="\n").writerow(COLUMNS)
@@ -53,8 +52,10 @@ class PredictionWriter:
 
     def _write_csv(self, prediction: Prediction) -> None:
         rows = csv.writer(self.file, lineterminator="\n")
+        shown = printable if self.file.isatty() else str  # a terminal would obey what a file just holds
         for rank, score in enumerate(prediction.scores, start=1):
-            rows.writerow((prediction.path, rank, score.index, score.name, f"{score.probability:.6f}"))
+            probability = f"{score.probability:.6f}"
+            rows.writerow((shown(prediction.path), rank, score.index, shown(score.name), probability))
 
     def _write_json(self, prediction: Prediction) -> None:
         scores = [
@@ -67,13 +68,13 @@ class PredictionWriter:
         print(json.dumps(record, ensure_ascii=not unicode), file=self.file)
 
     def _write_table(self, prediction: Prediction) -> None:
-        name = _printable(prediction.path)
+        name = printable(prediction.path)
         if _width(name) > self.width:
             print(name, file=self.file)
             name = ""
         for score in prediction.scores:
             padding = " " * (self.width - _width(name))
-            print(f"{name}{padding}  {score.probability:7.4f}  {_printable(score.name)}", file=self.file)
+            print(f"{name}{padding}  {score.probability:7.4f}  {printable(score.name)}", file=self.file)
             name = ""
 
 
@@ -92,12 +93,9 @@ def open_writer(
         UserError: If the file cannot be written.
     """
     with ExitStack() as stack:
-        # Names that are not valid Unicode keep their bytes.
         file: TextIO = sys.stdout
-        if isinstance(file, io.TextIOWrapper):
-            file.reconfigure(errors="surrogateescape")
         if output is not None:
-            try:
+            try:  # names that are not valid Unicode keep their bytes
                 file = stack.enter_context(
                     Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="")
                 )
@@ -106,13 +104,6 @@ def open_writer(
                     f"--output {output} cannot be written ({error.strerror}): choose another file"
                 ) from None
         yield PredictionWriter(file, kind, paths)
-
-
-def _printable(name: str) -> str:
-    """Escape the control characters and invalid bytes of a name, so that it fits on one line."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
 def _width(text: str) -> int:

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from mindcv.config.command_line import ProgramParser
-from mindcv.errors import UserError
+from mindcv.errors import UserError, one_line
 from mindcv.runtime.program import run_program
 
 
@@ -34,7 +34,7 @@ def average(options: argparse.Namespace) -> None:
         raise UserError(f"--output {output} is one of the files to average: choose another name")
     tensors, metadata = average_checkpoints(paths)
     write_checkpoint(output, tensors, metadata)
-    print(f"{output}: the average of {', '.join(map(str, paths))}")
+    print(one_line(f"{output}: the average of {', '.join(map(str, paths))}"))
 
 
 def parse_options() -> argparse.Namespace:

@@ -17,6 +17,7 @@ from mindcv.choices import AmpLevel, Device
 from mindcv.config import Config
 from mindcv.config.benchmark_recipe import benchmark_config
 from mindcv.config.command_line import ProgramParser, positive_int
+from mindcv.errors import printable
 from mindcv.report.benchmark_table import (
     MODES,
     Environment,
@@ -55,7 +56,7 @@ def benchmark(options: argparse.Namespace) -> None:
         **describe_machine(),
     )
     paths = write_results(options.output, results, environment)
-    print(paths[0].read_text(encoding="utf-8"), *paths, sep="\n")
+    print(paths[0].read_text(encoding="utf-8"), *map(printable, map(str, paths)), sep="\n")
 
 
 def run(options: argparse.Namespace, model: str, mode: str) -> tuple[str, Measurement]:

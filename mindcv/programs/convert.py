@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from mindcv.choices import Layout, Padding
 from mindcv.config.command_line import ProgramParser, positive_int
+from mindcv.errors import one_line
 from mindcv.runtime.program import run_program
 
 
@@ -23,19 +24,18 @@ def convert(options: argparse.Namespace) -> None:
     from mindcv.runtime.session import log_to_stderr
 
     log_to_stderr(speaking=True)
-    print(
-        convert_weights(
-            options.input,
-            options.output,
-            model=options.model,
-            layout=options.layout,
-            bn_eps=options.bn_eps,
-            num_classes=options.num_classes,
-            in_channels=options.in_channels,
-            padding=options.padding,
-            ema=options.ema,
-        )
+    written = convert_weights(
+        options.input,
+        options.output,
+        model=options.model,
+        layout=options.layout,
+        bn_eps=options.bn_eps,
+        num_classes=options.num_classes,
+        in_channels=options.in_channels,
+        padding=options.padding,
+        ema=options.ema,
     )
+    print(one_line(str(written)))
 
 
 def parse_options() -> argparse.Namespace:

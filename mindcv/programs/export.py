@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from mindcv.choices import OPSETS, ExportFormat
 from mindcv.config import Config, given_option
 from mindcv.config.command_line import ProgramParser, positive_int
+from mindcv.errors import one_line
 from mindcv.files.inputs import check_weights_file
 from mindcv.runtime.program import run_program
 
@@ -34,7 +35,8 @@ def export(config: Config, classes: list[str], request: "ExportRequest") -> None
         difference = export_mindir(cell, path, reference, metadata=metadata)
     else:
         difference = export_onnx(network, path, reference, metadata=metadata, opset=request.operators)
-    print(f"{path}: logits differ from the network's by at most {difference:.1e} ({reference})")
+    told = f"{path}: logits differ from the network's by at most {difference:.1e} ({reference})"
+    print(one_line(told))
     if request.quantize:
         calibration, scored = build.build_quantization_images(config, classes, runtime, request.calibration)
         quantize_onnx(path, request.int8_path, images, calibration)

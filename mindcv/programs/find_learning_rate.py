@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mindcv.config import Config, load_config
 from mindcv.config.command_line import ProgramParser, positive_int
-from mindcv.errors import UserError
+from mindcv.errors import UserError, one_line
 from mindcv.files.inputs import existing_folder
 from mindcv.runtime.program import run_program
 
@@ -62,7 +62,7 @@ def report(test: "RangeTest", folder: Path, lowest_lr: float) -> None:
             "lower lowest_lr or give more steps"
         )
     print(test.suggestion)
-    print(f"curve: {plot}   table: {table}")
+    print(one_line(f"curve: {plot}   table: {table}"))
 
 
 def parse_options() -> tuple[Config, argparse.Namespace]:

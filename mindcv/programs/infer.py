@@ -11,7 +11,7 @@ from typing import get_args
 from mindcv.choices import PredictionFormat
 from mindcv.config import given_option
 from mindcv.config.command_line import ProgramParser, positional_args, positive_int
-from mindcv.errors import UserError
+from mindcv.errors import UserError, one_line
 from mindcv.files.inputs import check_weights_file
 from mindcv.runtime.program import run_program
 
@@ -44,7 +44,7 @@ def infer(names: list[str], options: argparse.Namespace, argv: list[str]) -> Non
             with tqdm.external_write_mode():  # the bar makes room for a line on the same terminal
                 if prediction.problem:
                     unreadable += 1
-                    print(prediction.problem, file=sys.stderr)
+                    print(one_line(prediction.problem), file=sys.stderr)
                 writer.write(prediction)
             bar.update()
     if unreadable:

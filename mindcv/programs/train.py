@@ -3,6 +3,7 @@
 import sys
 
 from mindcv.config import Config, load_config
+from mindcv.errors import printable
 from mindcv.files.inputs import check_weights_file, existing_folder
 from mindcv.runtime.program import run_program
 
@@ -16,7 +17,8 @@ def train(config: Config) -> None:
     trainer = create_trainer(config)
     trainer.fit()
     if trainer.run.is_main:
-        print(summarize_run(trainer.results, config.checkpoint.folder))
+        summary = summarize_run(trainer.results, config.checkpoint.folder)
+        print(*map(printable, summary.splitlines()), sep="\n")
 
 
 def check_inputs(config: Config) -> None:
@@ -29,7 +31,7 @@ def check_inputs(config: Config) -> None:
 
 def main() -> None:
     """Run the program with this process's command line."""
-    run_program(lambda: train(load_config(sys.argv[1:])))
+    run_program(lambda: train(load_config(sys.argv[1:])), needs_output=False)
 
 
 if __name__ == "__main__":

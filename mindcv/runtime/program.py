@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from mindcv.errors import ConfigError, Stopped, UserError
+from mindcv.errors import ConfigError, Stopped, UserError, printable
 from mindcv.runtime.launch import Launch, detect_launch
+from mindcv.runtime.output import OutputLost, guarded_output
 
 __all__ = ["exit_with", "run_program"]
 
@@ -18,40 +19,28 @@ __all__ = ["exit_with", "run_program"]
 SECONDS_AFTER_RANK_0 = 2
 
 
-def run_program(main: Callable[[], None]) -> NoReturn:
+def run_program(main: Callable[[], None], *, needs_output: bool = True) -> NoReturn:
     """Run a program from its command line to its end, and exit.
 
     A `UserError` becomes one line on standard error and its own status, usually 2; Ctrl-C or kill becomes
     status 130, whether the program stops there or has saved its state first; a reader of its output that
-    ends early is status 141 without a word. One of several processes exits
-    at once, without waiting for the others: if one fails, the launcher ends them all.
+    ends early is status 141 without a word, and an output that cannot be written is status 1. One of several
+    processes exits at once, without waiting for the others: if one fails, the launcher ends them all.
 
     Args:
         main: The program. It parses its command line first, and imports what needs MindSpore after that.
+        needs_output: Whether it ends as soon as it cannot print. A training run does not: it says so on
+            standard error, goes on, and has that status at its end.
     """
     launch = _launch()
-    status = 0
     if launch.world_size == 1:
         # Once MindSpore has compiled a graph, it answers Ctrl-C by sending SIGTERM to itself.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        detect_launch()
-        _run_to_its_output(main)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 128 + signal.SIGPIPE
-    except UserError as error:
-        status = _report_mistake(error, launch)
-    except KeyboardInterrupt:
-        status = _report("stopped by Ctrl-C or kill", 130, launch)
-    except Stopped as stopped:
-        status = _report(str(stopped), 130, launch, by_all=False)
-    except Exception:
-        status = _report(traceback.format_exc(), 1, launch)
+    with guarded_output(needed=needs_output) as output:
+        status = _run(main, launch)
+    status = status or output.status
     if launch.world_size == 1:
         raise SystemExit(status)
-    sys.stdout.flush()
-    sys.stderr.flush()
     if status == 0:
         from mindcv.runtime.cluster import leave_cluster  # it imports MindSpore, which parsing does not need
 
@@ -60,14 +49,24 @@ def run_program(main: Callable[[], None]) -> NoReturn:
     os._exit(status)
 
 
-def _run_to_its_output(main: Callable[[], None]) -> None:
-    """Run a program, and write the rest of its output while an early end of its reader can be answered."""
+def _run(main: Callable[[], None], launch: Launch) -> int:
+    """Run a program, report how it failed, and return its status."""
     try:
+        detect_launch()
         main()
-    except SystemExit:  # such as after --help
-        print(end="", flush=True)  # also where standard output is closed
-        raise
-    print(end="", flush=True)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OutputLost:
+        return 0  # the output has its own status
+    except UserError as error:
+        return _report_mistake(error, launch)
+    except KeyboardInterrupt:
+        return _report("stopped by Ctrl-C or kill", 130, launch)
+    except Stopped as stopped:
+        return _report(str(stopped), 130, launch, by_all=False)
+    except Exception:
+        return _report(traceback.format_exc(), 1, launch)
+    return 0
 
 
 def exit_with(error: UserError) -> NoReturn:
@@ -93,5 +92,5 @@ def _report(text: str, status: int, launch: Launch, *, by_all: bool = True) -> i
         time.sleep(SECONDS_AFTER_RANK_0)
         text = f"rank {launch.rank}: {text}"
     if by_all or launch.rank == 0:
-        print(text, file=sys.stderr)
+        print(*map(printable, text.splitlines()), sep="\n", file=sys.stderr)
     return status

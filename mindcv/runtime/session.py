@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindcv.errors import UserError
+from mindcv.errors import UserError, one_line
 from mindcv.runtime.cluster import join_cluster, serve_cluster
 from mindcv.runtime.collectives import sum_over_ranks
 from mindcv.runtime.device import seed_everything, select_device, supports_sink
@@ -16,10 +16,19 @@ __all__ = ["Runtime", "start"]
 logger = logging.getLogger("mindcv")
 
 
+class _OneLine(logging.Formatter):
+    """Log messages as lines that are safe and short for a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the name is logging's
+        return one_line(super().formatMessage(record))
+
+
 def log_to_stderr(*, speaking: bool) -> None:
     """Print this project's log as plain lines; all ranks but one print errors only."""
     if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
+        handler = logging.StreamHandler()
+        handler.setFormatter(_OneLine())
+        logger.addHandler(handler)
     logger.setLevel(logging.INFO if speaking else logging.ERROR)
 
 
