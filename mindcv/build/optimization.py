@@ -1,10 +1,12 @@
 """The learning rates and the optimizer of a run."""
 
 import logging
+from math import inf
 
 from mindspore import nn
 
 from mindcv.config import Config
+from mindcv.errors import UserError
 from mindcv.optim import create_optimizer
 from mindcv.runtime.session import Runtime
 from mindcv.scheduler import create_scheduler, scale_for_batch
@@ -14,6 +16,9 @@ __all__ = [
     "build_optimizer",
     "learning_rate_factor",
 ]
+
+MOST_UPDATES = 50_000_000  # their learning rates take 2 GB while they are computed
+LARGEST_RATE = 1e38  # of float32
 
 logger = logging.getLogger("mindcv.build")
 
@@ -29,8 +34,17 @@ def _global_batch(config: Config, runtime: Runtime) -> int:
 
 
 def build_learning_rates(config: Config, updates_per_epoch: int, runtime: Runtime) -> list[float]:
-    """Compute the learning rate of every update, for the global batch, and log the peak."""
+    """Compute the learning rate of every update, for the global batch, and log the peak.
+
+    Raises:
+        UserError: If there are more updates than memory holds rates, or a rate exceeds what float32 holds.
+    """
     schedule = config.schedule
+    updates = schedule.num_epochs * updates_per_epoch
+    if updates > MOST_UPDATES:
+        raise UserError(
+            f"epoch_size={schedule.num_epochs} makes {updates} updates, more than {MOST_UPDATES}: lower it"
+        )
     factor = learning_rate_factor(config, runtime)
     if runtime.is_main:
         accumulation = config.gradient.gradient_accumulation_steps
@@ -42,7 +56,16 @@ def build_learning_rates(config: Config, updates_per_epoch: int, runtime: Runtim
             schedule.lr * factor,
         )
     scaled = {"lr": schedule.lr * factor, "min_lr": schedule.min_lr * factor}
-    return create_scheduler(updates_per_epoch, **{**vars(schedule), **scaled})
+    try:
+        rates = create_scheduler(updates_per_epoch, **{**vars(schedule), **scaled})
+    except OverflowError:
+        rates = [inf]
+    if max(rates) > LARGEST_RATE:
+        raise UserError(
+            f"decay_rate={schedule.decay_rate}, cycle_decay={schedule.cycle_decay} and lr={schedule.lr} make "
+            f"the learning rate exceed {LARGEST_RATE:g}: lower them"
+        )
+    return rates
 
 
 def build_optimizer(config: Config, network: nn.Cell, learning_rates: list[float]) -> nn.Optimizer:

@@ -78,8 +78,8 @@ class Section:
         for each in fields(self):
             limits, value = each.metadata.get("range"), getattr(self, each.name)
             if limits is not None and isinstance(value, (int, float)):
-                bounded = limits.high < inf or value <= LARGEST
-                check(self, each.name, value in limits and bounded, limits.remedy)
+                check(self, each.name, value in limits, limits.remedy)
+                check(self, each.name, limits.high < inf or value <= LARGEST, f"give at most {LARGEST}")
         self.check()
 
     def check(self) -> None:

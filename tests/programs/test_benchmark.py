@@ -174,7 +174,7 @@ def test_a_process_measures_both_modes_and_writes_the_table(tmp_path):
     ("options", "expected"),
     [
         (["--models", "mnasnet_05"], "error: unknown model 'mnasnet_05'; did you mean"),
-        (["--image_size", "4"], "error: image_resize=4 is out of range: give 8 pixels or more"),
+        (["--image_size", "4"], "error: image_resize=4 is out of range: give 8 to 2048 pixels"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(tmp_path, options, expected):

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
 from typing import Literal
 
 from mindcv.choices import BadImagePolicy, Dataset, Interpolation
@@ -12,9 +11,9 @@ from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO, IMAGE_PIXELS, MAX_IMAGE_P
 
 __all__ = ["AugmentConfig", "DataConfig", "DatasetConfig", "ImageConfig", "MixConfig", "PolicyConfig"]
 
-SIDE = Range(8, inf, "give 8 pixels or more")
-AREAS = "give two fractions of the area, 0 < smallest <= largest <= 1"
-ASPECTS = "give two aspect ratios, 0 < smallest <= largest"
+SIDE = Range(8, 2048, "give 8 to 2048 pixels")
+AREAS = "give two fractions of the area, 1e-6 <= smallest <= largest <= 1"
+ASPECTS = "give two aspect ratios, 0.01 <= smallest <= largest <= 100"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ class DataConfig(Section):
     num_parallel_workers: int = option(8, range=AT_LEAST_ONE, aliases=("workers",))
     shuffle: bool = option(True)
     num_samples: int | None = option(None, range=AT_LEAST_ONE, unit="images")
-    batch_size: int = option(128, range=AT_LEAST_ONE, unit="images")
+    batch_size: int = option(128, range=Range(1, 65536, "give 1 to 65536 images"), unit="images")
     drop_remainder: bool = option(True)
     on_bad_image: BadImagePolicy = option("fail")
 
@@ -96,8 +95,8 @@ class ImageConfig(Section):
         if self.mean is not None:
             check(self, "mean", all(0 <= v <= 255 for v in self.mean), "its scale is 0 to 255")
         if self.std is not None:
-            valid = all(0 < v <= 255 for v in self.std)
-            check(self, "std", valid, "its scale is 0 to 255, and 0 is not allowed")
+            valid = all(0.001 <= v <= 255 for v in self.std)
+            check(self, "std", valid, "give 0.001 to 255: its scale is 0 to 255")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +122,10 @@ class AugmentConfig(Section):
     interpolation: Interpolation = option("bilinear", scope="network")
     crop_pct: float | None = option(
         None,
-        range=Range(1e-3, 8, "give a fraction above 0; 1 keeps the whole image"),
+        range=Range(0.25, 8, "give a fraction from 0.25 to 8; 1 keeps the whole image"),
         scope="network",
     )
-    crop_padding: int | None = option(None, range=Range(0, inf, "give pixels, 0 or more"), unit="pixels")
+    crop_padding: int | None = option(None, range=Range(0, 2048, "give 0 to 2048 pixels"), unit="pixels")
 
     def check(self) -> None:
         """Check the pairs."""
@@ -158,15 +157,15 @@ class PolicyConfig(Section):
     re_scale: tuple[float, float] = option((0.02, 0.33))
     re_ratio: tuple[float, float] = option((0.3, 3.3))
     re_value: float | Literal["random"] = option(0.0, range=Range(-1000, 1000, "give a number, or random"))
-    re_max_attempts: int = option(10, range=AT_LEAST_ONE)
+    re_max_attempts: int = option(10, range=Range(1, 1000, "give 1 to 1000"))
 
     def check(self) -> None:
         """Check the pairs and the jitter."""
         check(self, "re_scale", _is_area(self.re_scale), AREAS)
         check(self, "re_ratio", _is_aspect(self.re_ratio), ASPECTS)
         jitter = None if self.color_jitter == "auto" else self.color_jitter
-        strengths = jitter if isinstance(jitter, tuple) else (jitter or 0.0,)
-        check(self, "color_jitter", len(strengths) in (1, 3, 4), "give one fraction, three or four")
+        strengths = jitter if isinstance(jitter, tuple) else (jitter or 0.0,) * 3
+        check(self, "color_jitter", len(strengths) in (3, 4), "give one fraction, or a list of three or four")
         check(self, "color_jitter", all(s in PROBABILITY for s in strengths), "give fractions from 0 to 1")
         check(self, "color_jitter", len(strengths) < 4 or strengths[3] <= 0.5, "give a hue of at most 0.5")
 
@@ -190,14 +189,14 @@ class MixConfig(Section):
     cutmix_prob: float = option(1.0, range=PROBABILITY)
     mixup_switch_prob: float = option(0.5, range=PROBABILITY)
     mixup_off_epoch: int = option(0, range=AT_LEAST_ZERO, unit="epochs")
-    aug_repeats: int = option(0, range=AT_LEAST_ZERO)
+    aug_repeats: int = option(0, range=Range(0, 100, "give 0 to 100 copies"))
 
 
 def _is_area(pair: tuple[float, float]) -> bool:
     low, high = pair
-    return 0 < low <= high <= 1
+    return 1e-6 <= low <= high <= 1
 
 
 def _is_aspect(pair: tuple[float, float]) -> bool:
     low, high = pair
-    return 0 < low <= high < 100
+    return 0.01 <= low <= high <= 100

@@ -7,7 +7,7 @@ from typing import Literal
 from mindcv.choices import LossName, Padding
 from mindcv.config.option import Section, check, option
 from mindcv.errors import ConfigError
-from mindcv.ranges import AT_LEAST_ONE, AT_LEAST_ZERO, Range
+from mindcv.ranges import AT_LEAST_ZERO, Range
 
 __all__ = ["DistillationConfig", "FreezingConfig", "LossConfig", "ModelConfig", "TeacherConfig"]
 
@@ -37,7 +37,7 @@ class ModelConfig(Section):
     """
 
     model_name: str = option("mnasnet_100", yaml="model", scope="network", aliases=("arch",))
-    num_classes: int | None = option(None, range=AT_LEAST_ONE, scope="network")
+    num_classes: int | None = option(None, range=Range(1, 100_000, "give 1 to 100000"), scope="network")
     in_channels: int = option(3, scope="network")
     drop_rate: float | None = option(None, range=RATE, scope="network")
     drop_path_rate: float | None = option(None, range=RATE, scope="network")

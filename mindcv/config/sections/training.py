@@ -7,7 +7,6 @@ from mindcv.choices import NESTEROV, ClipMode, Optimizer, Schedule, WeightDecayF
 from mindcv.config.option import Section, check, option
 from mindcv.errors import ConfigError
 from mindcv.ranges import (
-    AT_LEAST_ONE,
     AT_LEAST_ZERO,
     EPSILON,
     LAYER_DECAY,
@@ -17,6 +16,9 @@ from mindcv.ranges import (
     WARMUP_FACTOR,
     Range,
 )
+
+EPOCHS = Range(1, 100_000, "give 1 to 100000")
+
 
 __all__ = ["EmaConfig", "GradientConfig", "OptimizerConfig", "ScheduleConfig"]
 
@@ -71,7 +73,7 @@ class GradientConfig(Section):
             of each unit relative to that of its weights (adaptive gradient clipping).
     """
 
-    gradient_accumulation_steps: int = option(1, range=AT_LEAST_ONE)
+    gradient_accumulation_steps: int = option(1, range=Range(1, 65536, "give 1 to 65536 batches"))
     clip_grad: bool = option(False)
     clip_value: float = option(15.0, range=Range(1e-9, float("inf"), POSITIVE.remedy))
     clip_mode: ClipMode = option("norm")
@@ -98,7 +100,7 @@ class ScheduleConfig(Section):
     """
 
     num_epochs: int = option(
-        90, yaml="epoch_size", range=AT_LEAST_ONE, aliases=("epochs", "num_epochs"), unit="epochs"
+        90, yaml="epoch_size", range=EPOCHS, aliases=("epochs", "num_epochs"), unit="epochs"
     )
     scheduler: Schedule = option("cosine_decay")
     lr: float = option(0.001, range=LR, aliases=("learning_rate",))
@@ -111,7 +113,7 @@ class ScheduleConfig(Section):
         (30, 60, 90), yaml="multi_step_decay_milestones", aliases=("milestones",), unit="epochs"
     )
     lr_epoch_stair: bool = option(False)
-    num_cycles: int = option(1, range=AT_LEAST_ONE)
+    num_cycles: int = option(1, range=EPOCHS)
     cycle_decay: float = option(1.0, range=POSITIVE)
 
     def check(self) -> None:
