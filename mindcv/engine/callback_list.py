@@ -10,7 +10,6 @@ import mindspore as ms
 from mindspore.train.callback import _InternalCallbackParam
 
 from mindcv.engine.callbacks.finite_guard import FiniteGuard
-from mindcv.engine.callbacks.reporting import EpochReport
 from mindcv.engine.callbacks.run_callback import RunCallback
 from mindcv.engine.run_state import RunState
 from mindcv.errors import CallbackError, NotFiniteError, Stopped, UserError
@@ -126,9 +125,6 @@ class CallbackList:
                 raise _failure(callback, method, error) from error
             raise
         except Exception as error:
-            # The reader of a run's report, such as `head`, may end early; only a user's pipe is a failure.
-            if isinstance(error, BrokenPipeError) and isinstance(callback, EpochReport):
-                raise
             raise _failure(callback, method, error) from error
 
 

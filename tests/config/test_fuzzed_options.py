@@ -28,7 +28,7 @@ INNER_WORDS = (
 
 
 def outcome(case: Case, file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """What a case prints on standard output, and the lines that it is answered with."""
+    """Return the standard output of a case, and the lines that it is answered with."""
     if case.content is not None:
         file.write_bytes(case.content)
     argv = [argument.replace("FILE", str(file)) for argument in case.argv]

@@ -5,7 +5,6 @@ import logging
 import mindspore as ms
 import pytest
 from test_trainer import RATES, Batches, network, step_of
-from tqdm import tqdm
 
 from mindcv.engine import RunCallback, RunState
 from mindcv.errors import CallbackError, NotFiniteError, Stopped
@@ -77,24 +76,6 @@ def test_callback_and_method_are_named_and_the_other_callbacks_are_left(method):
     )
     assert isinstance(caught.value.__cause__, ConnectionError)
     assert resource.left == [CallbackError]
-
-
-def test_a_reader_of_the_report_that_ends_early_is_no_failure_of_a_callback(tmp_path, monkeypatch):
-    """Then the program ends as others do before `head`; a pipe of a user's callback is another matter."""
-
-    def write(text: str) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(tqdm, "write", write)
-    with pytest.raises(BrokenPipeError):
-        trainer(folder=tmp_path).fit()
-
-    class Piped(RunCallback):
-        def on_epoch_result(self, run: RunState) -> None:
-            raise BrokenPipeError
-
-    with pytest.raises(CallbackError, match="Piped failed in on_epoch_result: BrokenPipeError"):
-        trainer(Piped()).fit()
 
 
 def test_a_failure_at_the_end_does_not_hide_why_the_run_failed(caplog):

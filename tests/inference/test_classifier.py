@@ -152,6 +152,17 @@ def test_csv_reads_back():
     assert list(rows[0]) == ["file", "rank", "index", "class", "probability"]
 
 
+def test_csv_on_a_terminal_holds_no_characters_that_it_obeys():
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    scores = (ClassScore(index=0, name="sky\x07", probability=1.0),)
+    PredictionWriter(terminal, "csv").write(Prediction(path="\x1b[31m图.jpg", scores=scores))
+    assert terminal.getvalue().splitlines()[1] == "\\x1b[31m图.jpg,1,0,sky\\x07,1.000000"
+
+
 def test_json_lines_read_back():
     first, second = map(json.loads, written("jsonl").splitlines())
     assert first == {
