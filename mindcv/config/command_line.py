@@ -91,8 +91,8 @@ class CommandLine:
 
     Args:
         path: YAML file after -c; None without one.
-        options: Name and text of each option, in order; a text is None where the command line ends or goes
-            on with another option.
+        options: Name and text of each option, in order; a text is None where the command line ends or
+            another option follows.
         extra: Arguments that are neither options nor their texts.
         wants_help: Whether -h is among them.
         wants_options: Whether --print_config is among them.

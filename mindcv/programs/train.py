@@ -5,11 +5,13 @@ import sys
 from mindcv.config import Config, load_config
 from mindcv.errors import printable
 from mindcv.files.inputs import check_weights_file, existing_folder
+from mindcv.runtime.output import continue_without_output
 from mindcv.runtime.program import run_program
 
 
 def train(config: Config) -> None:
     """Train as the options say; checkpoints, table and curve are written to `ckpt_save_dir`."""
+    continue_without_output()  # a full disk behind a pipe costs no run
     check_inputs(config)
     from mindcv.build import create_trainer
     from mindcv.engine.history import summarize_run
@@ -31,7 +33,7 @@ def check_inputs(config: Config) -> None:
 
 def main() -> None:
     """Run the program with this process's command line."""
-    run_program(lambda: train(load_config(sys.argv[1:])), needs_output=False)
+    run_program(lambda: train(load_config(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ import codecs
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-__all__ = ["Output", "OutputLost", "guarded_output"]
+__all__ = ["Output", "OutputLost", "continue_without_output", "guarded_output"]
 
 
 class OutputLost(BaseException):
@@ -19,15 +19,13 @@ class OutputLost(BaseException):
 class Output:
     """How writing to standard output went.
 
-    Args:
-        needed: Whether the program ends as soon as it cannot print.
-
     Attributes:
+        needed: Whether the program ends as soon as it cannot print.
         failure: The first error; None if there was none.
     """
 
-    def __init__(self, *, needed: bool) -> None:
-        self.needed = needed
+    def __init__(self) -> None:
+        self.needed = True
         self.failure: OSError | None = None
 
     @property
@@ -52,9 +50,9 @@ class Output:
 class _GuardedStream:
     """A text stream that passes its first error on and is silent from then on."""
 
-    def __init__(self, stream: TextIO, fail: Callable[[OSError], None]) -> None:
+    def __init__(self, stream: TextIO, output: Output | None) -> None:
         self._stream = stream
-        self._fail = fail
+        self.output = output
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -79,34 +77,40 @@ class _GuardedStream:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
             os.close(null)
-            self._fail(error)
+            if self.output is not None:  # nobody could read about standard error
+                self.output.fail(error)
+
+
+def continue_without_output() -> None:
+    """Let a program that `guarded_output` guards continue from here without printing, if it must."""
+    if isinstance(sys.stdout, _GuardedStream) and sys.stdout.output is not None:
+        sys.stdout.output.needed = False
 
 
 @contextmanager
-def guarded_output(*, needed: bool) -> Iterator[Output]:
+def guarded_output() -> Iterator[Output]:
     """Guard standard output and error inside the block, against errors of writing and of encoding.
 
     A character that the terminal's encoding lacks is escaped, and a byte of a file name that is not valid
     Unicode is written as it is. An error of standard error is ignored: nobody could read about it.
 
-    Args:
-        needed: Whether the program ends as soon as it cannot print; otherwise it goes on without printing.
+    The program ends as soon as it cannot print, unless it calls `continue_without_output`.
 
     Raises:
         OutputLost: Inside the block, if standard output fails and is needed.
         SystemExit: If the block ends with status 0 and standard output has failed.
     """
     _open_closed()
-    output = Output(needed=needed)
+    output = Output()
     before = sys.stdout, sys.stderr
     errors = [stream.errors if isinstance(stream, TextIOWrapper) else None for stream in before]
     for stream in before:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=ESCAPE)
     if sys.stdout is not None:
-        sys.stdout = _GuardedStream(sys.stdout, output.fail)
+        sys.stdout = _GuardedStream(sys.stdout, output)
     if sys.stderr is not None:
-        sys.stderr = _GuardedStream(sys.stderr, lambda error: None)
+        sys.stderr = _GuardedStream(sys.stderr, None)
     try:
         yield output
     except SystemExit as ended:

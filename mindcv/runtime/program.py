@@ -19,7 +19,7 @@ __all__ = ["exit_with", "run_program"]
 SECONDS_AFTER_RANK_0 = 2
 
 
-def run_program(main: Callable[[], None], *, needs_output: bool = True) -> NoReturn:
+def run_program(main: Callable[[], None]) -> NoReturn:
     """Run a program from its command line to its end, and exit.
 
     A `UserError` becomes one line on standard error and its own status, usually 2; Ctrl-C or kill becomes
@@ -29,14 +29,13 @@ def run_program(main: Callable[[], None], *, needs_output: bool = True) -> NoRet
 
     Args:
         main: The program. It parses its command line first, and imports what needs MindSpore after that.
-        needs_output: Whether it ends as soon as it cannot print. A training run does not: it says so on
-            standard error, goes on, and has that status at its end.
+            It ends as soon as it cannot print, unless it calls `continue_without_output`.
     """
     launch = _launch()
     if launch.world_size == 1:
         # Once MindSpore has compiled a graph, it answers Ctrl-C by sending SIGTERM to itself.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with guarded_output(needed=needs_output) as output:
+    with guarded_output() as output:
         status = _run(main, launch)
     status = status or output.status
     if launch.world_size == 1:

@@ -1,4 +1,4 @@
-"""Whatever value an option accepts, the next stage can use."""
+"""The next stage can use whatever values the options accept."""
 
 from collections.abc import Iterator
 from math import inf, isfinite

@@ -59,7 +59,7 @@ def check_lines(said: str) -> None:
 
 
 def check_round_trip(case: Case, file: Path, argv: Sequence[str], options: dict[str, Any]) -> None:
-    """What --print_config prints loads back equal."""
+    """Check that the output of --print_config loads to equal options."""
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(io.StringIO()), pytest.raises(SystemExit):
         load_config([*argv, "--print_config"], case.stored)

@@ -14,13 +14,16 @@ from tests.support.processes import bare_environment
 FULL = "standard output cannot be written (No space left on device): nothing more is printed there\n"
 CLOSED = "standard output cannot be written (Broken pipe): nothing more is printed there\n"
 SCRIPT = """
-import sys; from pathlib import Path; from mindcv.runtime.program import run_program
+import sys; from pathlib import Path
+from mindcv.runtime.output import continue_without_output
+from mindcv.runtime.program import run_program
 def main():
+    if sys.argv[2] != "needed": continue_without_output()
     print("x" * 100_000, flush=True)
     print("a warning", file=sys.stderr, flush=True)
     Path(sys.argv[1]).write_text("saved")
     print("the end")
-run_program(main, needs_output=sys.argv[2] == "needed")
+run_program(main)
 """
 
 
