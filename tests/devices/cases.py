@@ -7,7 +7,6 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindcv.models.mobilenet_v3 import MobileNetV3
 from mindspore import Tensor, nn
 
 from mindcv import build
@@ -17,6 +16,8 @@ from mindcv.inference import network_logits
 from mindcv.loss import create_loss
 from mindcv.models import MnasNet, create_model, register_model
 from mindcv.models.mnasnet import Stage
+from mindcv.models.mobilenetv3 import MobileNetV3
+from mindcv.optim import OPTIMIZERS
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.session import Runtime, start
 from mindcv.step import EvalStep
@@ -47,10 +48,7 @@ EVERYTHING = {
 # Of the options by flat name; `labels` and `teacher` belong to these tests.
 INGREDIENTS: dict[str, dict[str, Any]] = {
     "everything at once": EVERYTHING,
-    **{
-        f"opt {name}": {"opt": name, "weight_decay": 1e-4}
-        for name in ("sgd", "nesterov", "rmsprop", "adam", "adamw", "lamb", "lion", "adagrad", "nadam")
-    },
+    **{f"opt {name}": {"opt": name, "weight_decay": 1e-4} for name in OPTIMIZERS},
     "adam, nesterov": {"opt": "adam", "use_nesterov": True},
     **{f"amp {level}": {"amp_level": level, "val_amp_level": level} for level in ("O1", "O2", "O3")},
     "bce": {"loss": "BCE", "label_smoothing": 0.1},

@@ -40,7 +40,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if value.ndim > 1:
             value = rng.normal(0, np.sqrt(2 / np.prod(value.shape[1:])), value.shape).astype(np.float32)
         tensors[parameter.name] = ms.Tensor(value)
-    write_checkpoint(path, tensors, {})
+    write_checkpoint(path, tensors, {"classes": [f"class{label}" for label in range(len(CLASSES["val"]))]})
     return path
 
 
