@@ -88,8 +88,10 @@ def tiny_v3(**options: Any) -> MobileNetV3:
     return MobileNetV3(stages, 64, **options)
 
 
-register_model(options_of=MnasNet)(tiny)
-register_model(options_of=MobileNetV3)(tiny_v3)
+def register_networks() -> None:
+    """Register the networks of the cases: for a process of its own, since other tests list all models."""
+    register_model(options_of=MnasNet)(tiny)
+    register_model(options_of=MobileNetV3)(tiny_v3)
 
 
 def config_of(case: str | Mapping[str, Any], teacher: str) -> tuple[Config, bool]:

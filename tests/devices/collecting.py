@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mindcv.runtime.launch import detect_launch
-from tests.devices.cases import CASES, REAL_NETWORKS, TWO_RANKS, run_case
+from tests.devices.cases import CASES, REAL_NETWORKS, TWO_RANKS, register_networks, run_case
 
 LOG = "OPERATORS_LOG"  # variable: the file that standard error goes to
 Record = tuple[str, str]  # operator, and the type of a tensor that it takes or returns, "" where unknown
@@ -73,6 +73,7 @@ def collect(mode: int, names: list[str]) -> dict[str, list[Record]]:
 def main() -> None:
     """Read the command line, and print the records as JSON on standard output, from the first rank."""
     mode, *names = sys.argv[1:]
+    register_networks()
     found = collect(int(mode), names)
     if detect_launch().rank == 0:
         print(json.dumps(found))
