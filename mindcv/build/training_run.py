@@ -11,6 +11,7 @@ from mindcv.build.optimization import build_learning_rates, build_optimizer
 from mindcv.build.pipelines import build_training_data
 from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
 from mindcv.build.resumed_workers import with_resumed_workers, workers_of_ranks
+from mindcv.build.run_summary import describe_run
 from mindcv.build.runtime import start_runtime
 from mindcv.build.training_step import broadcast_initial_values, build_train_step
 from mindcv.config import Config
@@ -65,7 +66,10 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
     workers = workers_of_ranks(data, runtime)
     checkpoints = build_checkpoints(config, network, state, classes, runtime, workers)
     rollback = build_rollback(config, state, data, checkpoints, runtime)
-    run_callbacks = build_callbacks(config, network, ema_model, checkpoints, rollback, runtime, callbacks)
+    opening = describe_run(config, network, data, runtime, str(path or ""))
+    run_callbacks = build_callbacks(
+        config, network, ema_model, checkpoints, rollback, runtime, callbacks, opening=opening
+    )
     if checkpoints is not None:
         checkpoints.prepare_folder()
     return Trainer(
