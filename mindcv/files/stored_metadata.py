@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ __all__ = ["check_metadata", "parse_metadata"]
 
 MAX_LENGTH = 16 << 20  # characters
 MAX_DEPTH = 16
+MAX_CLASSES = 100_000
+MAX_CHANNELS = 1024
 EXACT = 1 << 53  # integers up to here are exact as float64, which ranks exchange
 
 
@@ -46,10 +47,18 @@ def check_metadata(path: Path, metadata: Mapping[str, Any]) -> None:
     Raises:
         UserError: If one is wrong; the message names the file and the key.
     """
-    for key, (is_valid, expected) in _KNOWN.items():
-        value = metadata.get(key)
-        if value is not None and not is_valid(value):
-            raise UserError(f"{path}: says {key}={_shown(value)}, which must be {expected}: use another file")
+    _check(path, metadata, _KNOWN, "")
+    _check(path, metadata.get("config") or {}, _OPTIONS, "config.")
+
+
+def _check(path: Path, values: Mapping[str, Any], known: "_Table", prefix: str) -> None:
+    for key, (is_valid, expected) in known.items():
+        value = values.get(key)
+        is_unset = value is None and (key not in values or key in _MAY_BE_NULL)
+        if not is_unset and not is_valid(value):
+            raise UserError(
+                f"{path}: says {prefix}{key}={_shown(value)}, which must be {expected}: use another file"
+            )
 
 
 def _is_deeper(value: object, depth: int) -> bool:
@@ -66,7 +75,7 @@ def _is_deeper(value: object, depth: int) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:40]}..."
 
 
@@ -74,12 +83,10 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= EXACT
 
 
-def _is_size(value: object) -> bool:
-    return _is_count(value) and value != 0
-
-
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and (isnan(value) or abs(value) <= EXACT)  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return value != value or abs(value) <= EXACT  # NaN is a score, too
 
 
 def _is_text(value: object) -> bool:
@@ -101,13 +108,25 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
-_KNOWN: dict[str, tuple[Callable[[Any], bool], str]] = {
+def _is_position(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(_is_count(value[key]) for key in ("epoch", "batch") if key in value)
+
+
+_Table = dict[str, tuple[Callable[[Any], bool], str]]
+
+_OPTIONS: _Table = {  # all others are checked where a program reads its options
+    "num_classes": (lambda value: _is_count(value) and 1 <= value <= MAX_CLASSES, "1 to 100000"),
+    "in_channels": (lambda value: _is_count(value) and 1 <= value <= MAX_CHANNELS, "1 to 1024"),
+    "bn_eps": (lambda value: _is_number(value) and value > 0, "a positive number"),
+}
+
+_KNOWN: _Table = {
+    **_OPTIONS,
     "model": (_is_text, "a name"),
     "config": (_is_object, "a mapping of options"),
     "classes": (_is_list(_is_text), "a list of names"),
-    "num_classes": (_is_size, "a positive integer"),
-    "in_channels": (_is_size, "a positive integer"),
-    "bn_eps": (lambda value: _is_number(value) and value > 0, "a positive number"),
     "padding": (_is_text, "a name"),
     "run": (_is_text, "a text"),
     "epoch": (_is_count, "a number of epochs"),
@@ -115,7 +134,8 @@ _KNOWN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "top1": (_is_number, "a number"),
     "best_top1": (_is_number, "a number"),
     "kept": (_is_list(_is_kept), "a list of names and scores"),
-    "progress": (_is_object, "the position of a run"),
-    "workers": (_is_list(_is_size), "a list of numbers of workers"),
+    "progress": (_is_position, "the position of a run"),
     "averaged": (_is_list(_is_text), "a list of files"),
 }
+
+_MAY_BE_NULL = {"run", "top1", "best_top1", "config", "classes", *_OPTIONS}

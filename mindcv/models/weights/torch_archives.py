@@ -7,11 +7,11 @@ takes years to compute, and follow a pickle that never ends.
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, ClassVar
 
-__all__ = ["ArchiveError", "check_archive"]
+__all__ = ["ArchiveError", "checked_archive"]
 
 _ZIP = b"PK\x03\x04"
 # The first of the pickles of a file that PyTorch wrote before 1.6, which holds a number.
@@ -26,22 +26,24 @@ class ArchiveError(ValueError):
     """The bytes are not a PyTorch file of weights; the message is the reason."""
 
 
-def check_archive(content: bytes) -> bool:
+def checked_archive(content: bytes) -> tuple[bytes, bool]:
     """Check the structure of a PyTorch file: its archive, with checksums, and its pickles.
+
+    An archive is written again from its entries, because PyTorch's own reader sees other things in some: it
+    takes an entry whose attributes say "folder" for one, and returns whatever is in the memory.
 
     Args:
         content: The file.
 
     Returns:
-        Whether it has checksums: files of PyTorch 1.6 and later do.
+        The content that PyTorch may read, and whether it had checksums: those of PyTorch 1.6 and later do.
 
     Raises:
         ArchiveError: If it is damaged, or would take much more memory or time than its size.
     """
     try:
         if content.startswith(_ZIP):
-            _inspect(_description(content))
-            return True
+            return _written_again(_entries(content)), True
         is_legacy = content.startswith(_LEGACY) and not tarfile.is_tarfile(BytesIO(content))
         if is_legacy:
             _inspect(BytesIO(content), _LEGACY_PICKLES)
@@ -51,11 +53,11 @@ def check_archive(content: bytes) -> bool:
         raise ArchiveError("it is damaged") from None
     if not is_legacy:
         raise ArchiveError("it begins like another kind of file")
-    return False
+    return content, False
 
 
-def _description(content: bytes) -> BytesIO:
-    """Verify an archive, and return the pickle in it."""
+def _entries(content: bytes) -> dict[str, bytes]:
+    """Return the entries of an archive, whose checksums are right."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         entries = archive.infolist()
         if len({entry.filename for entry in entries}) != len(entries):
@@ -64,12 +66,20 @@ def _description(content: bytes) -> BytesIO:
             raise ArchiveError("it is compressed, which torch.save does not do")
         if sum(entry.file_size for entry in entries) > len(content):
             raise ArchiveError("its entries overlap")
-        if archive.testzip() is not None:
-            raise ArchiveError("its checksums differ")
-        pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
-        if len(pickles) != 1:
-            raise ArchiveError("it lacks data.pkl")
-        return BytesIO(archive.read(pickles[0]))
+        found = {entry.filename: archive.read(entry) for entry in entries}
+    pickles = [name for name in found if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise ArchiveError("it lacks data.pkl")
+    _inspect(BytesIO(found[pickles[0]]))
+    return found
+
+
+def _written_again(entries: Mapping[str, bytes]) -> bytes:
+    written = BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return written.getvalue()
 
 
 def _inspect(file: BytesIO, count: int = 1) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 from mindcv.errors import UserError
 from mindcv.files.file_content import read_content
 from mindcv.files.protection import tell_unprotected
-from mindcv.models.weights.torch_archives import ArchiveError, check_archive
+from mindcv.files.tensor_shapes import check_booleans
+from mindcv.models.weights.torch_archives import ArchiveError, checked_archive
 
 __all__ = ["TorchFile", "read_torch", "torch_bytes"]
 
@@ -67,12 +68,13 @@ def read_torch(path: Path) -> TorchFile:
     content = read_content(path)
     torch = _torch(path)
     try:
-        if not check_archive(content):
+        archive, has_checksums = checked_archive(content)
+        if not has_checksums:
             tell_unprotected(path, "'mindcv convert' writes a file with one")
     except ArchiveError as error:
         raise _damaged(path, f" ({error})") from None
     try:
-        return _weights_in(torch, path, _load(torch, path, content), len(content))
+        return _weights_in(torch, path, _load(torch, path, archive), len(content))
     except UserError:
         raise
     except Exception:  # a pickle may give its objects any attributes
@@ -202,4 +204,6 @@ def _arrays(torch: ModuleType, path: Path, state: Mapping[str, Any]) -> dict[str
             arrays[name] = None
         if arrays[name] is None or arrays[name].dtype.kind not in "fiub":
             raise UserError(f"{path}: '{name}' is not an ordinary tensor ({value.dtype}): save float32")
+        if arrays[name].dtype == np.bool_:
+            check_booleans([arrays[name].tobytes()])
     return arrays
