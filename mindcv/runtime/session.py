@@ -23,11 +23,27 @@ class _OneLine(logging.Formatter):
         return one_line(super().formatMessage(record))
 
 
+class _Once(logging.Filter):
+    """Drop a record whose attribute ``once`` an earlier one had: what holds for many files is told of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        topic = getattr(record, "once", None)
+        is_new = topic not in self.told
+        if topic is not None:
+            self.told.add(topic)
+        return is_new
+
+
 def log_to_stderr(*, speaking: bool) -> None:
     """Print this project's log as plain lines; all ranks but one print errors only."""
     if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(_OneLine())
+        handler.addFilter(_Once())
         logger.addHandler(handler)
     logger.setLevel(logging.INFO if speaking else logging.ERROR)
 
