@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -57,10 +56,14 @@ def describe(path: Path, metadata: Mapping[str, Any]) -> RunFile | None:
     epoch, batch, score = progress.get("epoch"), progress.get("batch"), metadata.get("top1")
     if not (_is_count(epoch) and _is_count(batch) and _is_count(branch)):
         return None
-    # An epoch without a validation, or whose score is NaN, ranks behind all others.
-    if type(score) not in (int, float) or isnan(score):
-        score = float("-inf")
-    return RunFile(path=path, run=run, branch=branch, epoch=epoch, batch=batch, score=float(score))
+    return RunFile(path=path, run=run, branch=branch, epoch=epoch, batch=batch, score=_accuracy(score))
+
+
+def _accuracy(value: object) -> float:
+    """Return an accuracy; an epoch without a validation, or whose score is NaN, ranks behind all others."""
+    if isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    return float("-inf")
 
 
 def _is_count(value: object) -> TypeGuard[int]:

@@ -15,8 +15,8 @@ from mindspore import Parameter, Tensor
 from mindcv.build import callbacks
 from mindcv.config import Config, ConfigError, options_in_scope
 from mindcv.engine import EpochResult, Evaluation, RunPosition, checkpoint
-from mindcv.engine.run_files import checkpoint_files
 from mindcv.engine.resume import different_options, find_state, restore_state
+from mindcv.engine.run_files import checkpoint_files
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
 from mindcv.programs import train
