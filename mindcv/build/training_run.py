@@ -9,7 +9,7 @@ from mindcv.build.evaluation import build_checkpoints
 from mindcv.build.networks import build_ema_model, build_forward, build_network
 from mindcv.build.optimization import build_learning_rates, build_optimizer
 from mindcv.build.pipelines import build_training_data
-from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
+from mindcv.build.resumed_run import build_rollback, find_resumed, locked_folder, restore_run
 from mindcv.build.resumed_workers import with_resumed_workers, workers_of_ranks
 from mindcv.build.run_summary import describe_run
 from mindcv.build.runtime import start_runtime
@@ -17,6 +17,7 @@ from mindcv.build.training_step import broadcast_initial_values, build_train_ste
 from mindcv.config import Config
 from mindcv.engine import Trainer, training_state
 from mindcv.models import find_model
+from mindcv.runtime.session import Runtime
 
 __all__ = ["create_trainer"]
 
@@ -45,11 +46,16 @@ def create_trainer(config: Config, callbacks: Sequence[ms.Callback] = ()) -> Tra
             those of the run. One that fails ends the run with a `CallbackError`; the last checkpoint stays.
 
     Raises:
-        UserError: If options, data and files do not fit together.
+        UserError: If options, data and files do not fit together, or another run uses `ckpt_save_dir`.
     """
     find_model(config.model.model_name)  # a wrong name is reported before the dataset is read
     check_callbacks(callbacks)
     runtime = start_runtime(config)
+    with locked_folder(config, runtime):
+        return _trainer(config, callbacks, runtime)
+
+
+def _trainer(config: Config, callbacks: Sequence[ms.Callback], runtime: Runtime) -> Trainer:
     resumed = find_resumed(config, runtime)
     data = build_training_data(config, runtime)
     classes = data.source.classes
