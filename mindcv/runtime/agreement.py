@@ -78,9 +78,9 @@ def _difference(part: Part, others: Sequence[int], rank: int, gather: Gather) ->
     # Whether rank 0's text is elsewhere on the other rank, and the other's on rank 0.
     wanted = mine if rank == other else own
     known = [flag == b"1" for flag in gather(b"1" if wanted in part.items else b"0")]
-    more = f", and {len(others) - 1} more ranks" if len(others) > 1 else ""
+    more = f" ({len(others)} ranks differ)" if len(others) > 1 else ""
     if part.form == "values":
-        text = f"{own}{more}; rank 0 has {mine}"
+        text = f"{own}{more}; rank 0: {mine}"
     elif first < counts[0] and not known[other]:
         text = f"{counts[other]} {part.noun}, '{mine}' is missing{more}; rank 0 has {counts[0]}"
     elif first < counts[other] and not known[0]:

@@ -40,8 +40,10 @@ class Watch:
     """
 
     def __init__(self, rank: int | None, job: Sequence[str]) -> None:
+        number = "" if rank is None else str(rank)
+        processes = [str(os.getpid()), str(os.getppid())]
         self._watch = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(os.getpid()), "" if rank is None else str(rank), *job],
+            [sys.executable, "-I", "-S", __file__, *processes, number, *job],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={name: os.environ[name] for name in LIBRARIES if name in os.environ},  # it is not a rank
@@ -98,12 +100,13 @@ class Others:
 
     Args:
         process: The process that is watched.
+        launcher: The process that started it.
         job: Entries of the environment that all of them share; without any, nobody is known.
     """
 
-    def __init__(self, process: int, job: Sequence[str]) -> None:
+    def __init__(self, process: int, launcher: int, job: Sequence[str]) -> None:
         self._process = process
-        self._launcher = parent(process)
+        self._launcher = launcher
         self._job = {entry.encode() for entry in job}
 
     def __iter__(self) -> Iterator[int]:
@@ -119,7 +122,9 @@ class Others:
         time.sleep(SECONDS_TO_END)
         for process in self:
             with suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+                # A launcher gives each its own group: its watch ends with it, without a message.
+                leads = os.getpgid(process) == process
+                (os.killpg if leads else os.kill)(process, signal.SIGKILL)
 
 
 def cause(status: int | None) -> str:
@@ -190,8 +195,9 @@ def say(rank: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    watched, number, *entries = sys.argv[1:]
+    watched, launcher, number, *entries = sys.argv[1:]
+    others = Others(int(watched), int(launcher), entries)
     if number:
-        watch_rank(int(watched), number, Others(int(watched), entries))
+        watch_rank(int(watched), number, others)
     else:
-        watch_scheduler(int(watched), Others(int(watched), entries))
+        watch_scheduler(int(watched), others)

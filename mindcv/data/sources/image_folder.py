@@ -33,6 +33,7 @@ FILES_A_READ = 8
 READS_AHEAD = 16
 
 SIZES = 50_000  # files whose sizes are compared between ranks: some 13 s on that network disk
+SIZES_A_READ = 500
 
 SHOWN = 5  # files that a message names
 LAST_READ = 4096  # more than wait between the readers and the decoders
@@ -142,9 +143,13 @@ class FolderSource(StreamSource):
         classes = np.array(self.classes, object)[self.labels]
         names = [f"{label}/{os.fsdecode(name)}" for label, name in zip(classes, self._names, strict=True)]
         some = names[:: max(1, -(-len(names) // SIZES))]
+        chunks = [some[start : start + SIZES_A_READ] for start in range(0, len(some), SIZES_A_READ)]
+
+        def sizes(chunk: list[str]) -> list[str]:
+            return [f"{name} has {size_of(f'{self.origin}/{name}')}" for name in chunk]
+
         with ThreadPoolExecutor(READERS) as pool:
-            sizes = pool.map(lambda name: size_of(f"{self.origin}/{name}"), some, chunksize=FILES_A_READ)
-            return names, [f"{name} has {size}" for name, size in zip(some, sizes, strict=True)]
+            return names, [text for texts in pool.map(sizes, chunks) for text in texts]
 
     def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
         """Report bad images since the last call, see `BadImages.report`."""
