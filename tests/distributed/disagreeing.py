@@ -1,11 +1,13 @@
-"""Ranks that disagree about something, once about each thing; what they say is written to ``found{rank}.json``.
+"""Ranks that disagree about one thing after the other; what they say is written to ``found{rank}.json``.
 
-It expects a recipe as train.py does, and in the folder ``variants`` other datasets for the ranks but the first.
+It expects a recipe as train.py does, and in the folder ``variants`` other datasets for all ranks but the
+first.
 """
 
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mindspore as ms
@@ -51,8 +53,8 @@ def differences(argv: list[str], runtime: Runtime) -> dict[str, str]:
         found[name] = caught(lambda options=options: compare_options(load_config(own(*options)), runtime))
     for folder in sorted(Path("variants").iterdir()):
         config = load_config(own("--data_dir", str(folder)))
-        found[f"{folder.name}, train"] = caught(lambda: build.build_training_data(config, runtime))
-        found[f"{folder.name}, val"] = caught(lambda: build.build_validation_data(config, runtime))
+        found[f"{folder.name}, train"] = caught(partial(build.build_training_data, config, runtime))
+        found[f"{folder.name}, val"] = caught(partial(build.build_validation_data, config, runtime))
     path = Path(f"weights{runtime.rank}.ckpt")
     given = load_config([*argv, "--ckpt_path", str(path)])
     for name, seed in (("one file of weights", 1), ("two files", 1 + runtime.rank)):

@@ -1,83 +1,88 @@
-"""train.py, in which one rank meets a fault: ``FAULT`` says which one, ``FAULT_RANK`` on which rank."""
+"""train.py, in which one rank meets a fault.
+
+``FAULT`` is ``RANK:PLACE:KIND``: where that is (``options``, ``start``, ``inputs``, ``step``, ``callback`` or
+``weights``), and which one; for ``options`` these are further ones of that rank's command line. The time is
+written to ``struck``.
+"""
 
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from mindcv.config import load_config
 from mindcv.programs.train import check_inputs
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import run_program
 
-FAULT, FAULT_RANK = os.environ["FAULT"], int(os.environ.get("FAULT_RANK", "1"))
+RANK, PLACE, KIND = os.environ["FAULT"].split(":", 2)
+LAUNCH = detect_launch()
+STEP = 2
 
 
-def strike(fault: str) -> None:
-    """Do to this process what the fault is."""
-    Path("struck").write_text(f"{time.time()}", encoding="utf-8")
-    match fault:
+def strike(place: str) -> None:
+    """Do to this process what the fault is, if this is its rank and the place."""
+    if place != PLACE or LAUNCH.rank != int(RANK) or LAUNCH.is_scheduler:
+        return
+    Path("struck").write_text(str(time.time()), encoding="utf-8")
+    match KIND:
         case "exception":
             raise RuntimeError("the fault of this test")
         case "memory":
             raise MemoryError
         case "interrupt":
             raise KeyboardInterrupt
-        case "exit":
-            raise SystemExit(3)
-        case "exit0":
-            raise SystemExit(0)
-        case "_exit":
-            os._exit(3)
-        case "_exit0":
-            os._exit(0)
-        case _:
-            os.kill(os.getpid(), signal.Signals[fault])
+        case "exit 3" | "exit 0":
+            raise SystemExit(int(KIND[-1]))
+        case "_exit 3" | "_exit 0":
+            os._exit(int(KIND[-1]))
+        case number:
+            os.kill(os.getpid(), signal.Signals[number])
 
 
-def main() -> None:
-    launch = detect_launch()
-    struck = launch.rank == FAULT_RANK and not launch.is_scheduler
-    place, _, fault = FAULT.partition(":")
-    argv = sys.argv[1:]
-    if struck and place == "options":
-        argv += fault.split()
-    if struck and place == "start":
-        strike(fault)
-    config = load_config(argv)
+def train() -> None:
+    """Train a tiny network."""
+    strike("start")
+    mine = PLACE == "options" and LAUNCH.rank == int(RANK) and not LAUNCH.is_scheduler
+    config = load_config([*sys.argv[1:], *(KIND.split() if mine else [])])
     check_inputs(config)
-    if struck and place == "inputs":
-        strike(fault)
+    strike("inputs")
+    import numpy as np
+    from mindspore import Tensor, ops
+    from together import STAGES
+
     from mindcv.build import create_trainer
     from mindcv.engine.callbacks import RunCallback
     from mindcv.models import MnasNet, register_model
-    from mindcv.models.mnasnet import Stage
     from mindcv.step import TrainStep
 
     @register_model(options_of=MnasNet)
-    def tiny(**options):
-        return MnasNet((Stage(expand=2, channels=8, blocks=1, stride=2, kernel=3),), 1.0, 8, **options)
+    def tiny(**options: Any) -> MnasNet:
+        """A small MnasNet."""
+        return MnasNet(STAGES, 1.0, 8, **options)
 
     class Faulty(RunCallback):
-        def on_train_step_end(self, run_context) -> None:
-            if struck and place == "callback" and run_context.original_args().cur_step_num == 2:
-                strike(fault)
+        def on_train_step_end(self, run_context: Any) -> None:
+            run = run_context.original_args()
+            if run.cur_step_num != STEP:
+                return
+            if PLACE == "weights" and LAUNCH.rank == int(RANK):
+                weight = run.network.trainable_params()[0]
+                ops.assign(weight, Tensor(np.full(weight.shape, np.nan, np.float32)))
+            strike("callback")
 
-    if struck and place == "step":
-        call = TrainStep.__call__
-        calls = []
+    call, steps = TrainStep.__call__, iter(range(10**9))
 
-        def failing(self, *args, **kwargs):
-            calls.append(1)
-            if len(calls) == 2:
-                strike(fault)
-            return call(self, *args, **kwargs)
+    def step(self: TrainStep, *batch: Any) -> Any:
+        if next(steps) == STEP:
+            strike("step")
+        return call(self, *batch)
 
-        TrainStep.__call__ = failing
-    trainer = create_trainer(config, callbacks=[Faulty()])
-    trainer.fit()
+    TrainStep.__call__ = step
+    create_trainer(config, callbacks=[Faulty()]).fit()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(train)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
@@ -45,7 +45,7 @@ VARIANTS: dict[str, Callable[[Path], object]] = {
 )
 def found(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, dict[str, str]]]:
+) -> dict[str, dict[str, str]]:
     """What two ranks say about each difference, by mode."""
     folder = tmp_path_factory.mktemp("disagreeing")
     whole = images(folder / "images")
@@ -59,7 +59,7 @@ def found(
             json.loads((folder / f"found{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)
         )
     assert first == second  # they leave the comparison together, whatever it finds
-    yield first
+    return first
 
 
 modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "pynative"])
