@@ -1,4 +1,4 @@
-"""What ranks say about the first difference between them; threads are the ranks, and exchange what ranks do."""
+"""The first difference between ranks, and how it is said; threads are the ranks, and exchange as ranks do."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
