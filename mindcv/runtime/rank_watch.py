@@ -189,9 +189,10 @@ def warnings() -> list[int]:
 
 
 def say(rank: str, text: str) -> None:
-    """Print a line about the rank."""
+    """Print a line about the rank, the last one: Open MPI waits until nobody can write any more."""
     with suppress(OSError):
         os.write(2, f"rank {rank}: error: {text}\n".encode())
+        os.close(2)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,9 @@ import pytest
 
 from mindcv.runtime import rank_watch
 
-JOB = "SOME_JOB=watched by a test"
 RANK = (
     "import os, signal, sys, time; from rank_watch import Watch\n"
-    f"watch = Watch({{rank}}, [{JOB!r}])\n"
+    "watch = Watch({rank}, ['SOME_JOB={job}'])\n"
     "print(flush=True)\n"
     "{then}"
 )
@@ -24,11 +23,11 @@ SECONDS = 20
 
 
 @contextmanager
-def started(then: str, rank: int | None = 3, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def started(then: str, rank: int | None = 3, job: str = "alone") -> Iterator[subprocess.Popen[str]]:
     """A process with a watch, in a group of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-c", RANK.format(rank=rank, then=then)],
-        env={**os.environ, **variables, "PYTHONPATH": str(Path(rank_watch.__file__).parent)},
+        [sys.executable, "-c", RANK.format(rank=rank, job=job, then=then)],
+        env={**os.environ, "SOME_JOB": job, "PYTHONPATH": str(Path(rank_watch.__file__).parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -107,11 +106,10 @@ def test_a_rank_that_is_stopped_for_long_is_killed_and_one_that_goes_on_is_not()
 
 
 def test_when_a_rank_vanishes_the_others_of_its_job_end_and_those_of_another_do_not():
-    mine = dict([JOB.split("=")])
     with (
-        started(f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAIT}", 0, **mine) as other,
-        started(WAIT, 0, SOME_JOB="another") as foreign,
-        started("time.sleep(1); os._exit(0)", 1, **mine) as rank,
+        started(f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAIT}", 0, "mine") as other,
+        started(WAIT, 0, "another") as foreign,
+        started("time.sleep(1); os._exit(0)", 1, "mine") as rank,
     ):
         assert what_is_said(rank).startswith("rank 1: error: ended with status 0")
         assert other.wait(SECONDS) == -signal.SIGKILL
@@ -121,9 +119,8 @@ def test_when_a_rank_vanishes_the_others_of_its_job_end_and_those_of_another_do_
 
 @pytest.mark.slow
 def test_a_scheduler_whose_ranks_have_all_gone_ends():
-    mine = dict([JOB.split("=")])
-    with started(WAIT, None, **mine) as scheduler:
-        with started("watch.dismiss(); time.sleep(2)", 0, **mine) as rank:
+    with started(WAIT, None, "scheduled") as scheduler:
+        with started("watch.dismiss(); time.sleep(2)", 0, "scheduled") as rank:
             rank.wait(SECONDS)
             assert scheduler.poll() is None
         assert scheduler.wait(SECONDS) == -signal.SIGKILL
