@@ -1,7 +1,7 @@
 """train.py, in which one rank meets a fault.
 
 ``FAULT`` is ``RANK:PLACE:KIND``: where that is (``options``, ``start``, ``inputs``, ``step``, ``callback`` or
-``weights``), and which one; for ``options`` these are further ones of that rank's command line. The time is
+``weights``), and which one; for ``options`` these are further ones, or with ``-c`` all those, of that rank's command line. The time is
 written to ``struck``.
 """
 
@@ -46,7 +46,8 @@ def train() -> None:
     """Train a tiny network."""
     strike("start")
     mine = PLACE == "options" and LAUNCH.rank == int(RANK) and not LAUNCH.is_scheduler
-    config = load_config([*sys.argv[1:], *(KIND.split() if mine else [])])
+    options = KIND.split() if mine else []
+    config = load_config(options if "-c" in options else [*sys.argv[1:], *options])
     check_inputs(config)
     strike("inputs")
     import numpy as np

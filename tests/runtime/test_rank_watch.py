@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,9 @@ SECONDS = 20
 
 
 @contextmanager
-def started(then: str, rank: int | None = 3, job: str = "alone") -> Iterator[subprocess.Popen[str]]:
-    """A process with a watch, in a group of its own."""
+def started(then: str, rank: int | None = 3, job: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A process with a watch, in a group of its own, and by default in a job of its own."""
+    job = job or str(uuid.uuid4())
     process = subprocess.Popen(
         [sys.executable, "-c", RANK.format(rank=rank, job=job, then=then)],
         env={**os.environ, "SOME_JOB": job, "PYTHONPATH": str(Path(rank_watch.__file__).parent)},
