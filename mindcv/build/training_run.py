@@ -1,9 +1,11 @@
 """A training run, from the options to its trainer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mindspore as ms
+from mindspore import Parameter, Tensor, nn
 
+from mindcv.build.agreement import compare_weights
 from mindcv.build.callbacks import build_callbacks, check_callbacks
 from mindcv.build.evaluation import build_checkpoints
 from mindcv.build.networks import build_ema_model, build_forward, build_network
@@ -78,13 +80,21 @@ def _trainer(config: Config, callbacks: Sequence[ms.Callback], runtime: Runtime)
     )
     if checkpoints is not None:
         checkpoints.prepare_folder()
+    position = restore_run(config, resumed, state, data.steps_per_epoch, checkpoints, runtime)
+    compare_weights(_all_values(forward, state), "the weights to begin with", runtime)
     return Trainer(
         step,
         data,
         config.schedule.num_epochs,
         run_callbacks,
         learning_rates=learning_rates,
-        start=restore_run(config, resumed, state, data.steps_per_epoch, checkpoints, runtime),
+        start=position,
         log_interval=config.system.log_interval,
         sink=config.system.dataset_sink_mode and runtime.supports_sink,
     )
+
+
+def _all_values(forward: nn.Cell, state: Mapping[str, Parameter | Tensor]) -> list[Parameter | Tensor]:
+    """The tensors of a run, and those of its teacher, which no checkpoint contains."""
+    known = {id(value) for value in state.values()}
+    return [*state.values(), *(value for value in forward.get_parameters() if id(value) not in known)]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindcv.errors import UserError, one_line
+from mindcv.runtime.agreement import Part, compare_ranks
 from mindcv.runtime.cluster import join_cluster, serve_cluster
-from mindcv.runtime.collectives import sum_over_ranks
+from mindcv.runtime.collectives import gather_bytes, sum_over_ranks
 from mindcv.runtime.device import seed_everything, select_device, supports_sink
 from mindcv.runtime.launch import detect_launch
 
@@ -70,6 +71,11 @@ class Runtime:
     def sum_over_ranks(self, values: np.ndarray) -> np.ndarray:
         """Add up a float64 array of shape [n] over all processes."""
         return sum_over_ranks(values) if self.world_size > 1 else values
+
+    def compare_ranks(self, *parts: Part) -> None:
+        """Check that parts are equal on all processes, see `compare_ranks`."""
+        if self.world_size > 1:
+            compare_ranks(parts, self.rank, gather_bytes)
 
     @property
     def supports_sink(self) -> bool:

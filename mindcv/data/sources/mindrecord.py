@@ -1,6 +1,7 @@
 """MindRecord: images and labels in a few large files, which MindSpore reads itself."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mindcv.data.sources.mindrecord_check import REMEDY, check_records
 from mindcv.data.sources.source import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.files.inputs import size_of
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
 __all__ = ["MindRecordSource"]
@@ -104,6 +106,11 @@ class MindRecordSource(Source):
             data = data.rename(self._image, "image")
         data = data.map(self._checked, "image", num_parallel_workers=num_parallel_workers)
         return data.map(TypeCast(int32), "label", num_parallel_workers=num_parallel_workers)
+
+    def contents(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the names of the files, and their sizes."""
+        files = [Path(name) for name in self._files]
+        return [file.name for file in files], [f"{file.name} has {size_of(file)}" for file in files]
 
     def diagnose(self, error: Exception) -> str:
         """Describe the image or the file that cannot be read, and the remedy; empty if all can."""
