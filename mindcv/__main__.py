@@ -18,6 +18,7 @@ VERBS = {
     "find-learning-rate": "find a learning rate for a recipe",
     "average-checkpoints": "average the weights of several checkpoints",
     "measure-scaling": "measure the efficiency of two ranks",
+    "pack": "pack an image folder into MindRecord files",
     "check-device": "compare a device's numbers with a CPU's, and write a report",
 }
 
@@ -64,6 +65,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import average_checkpoints as program
         case "measure-scaling":
             from mindcv.programs import measure_scaling as program
+        case "pack":
+            from mindcv.programs import pack as program
         case _:
             from mindcv.programs import check_device as program
     program.main()
