@@ -15,6 +15,7 @@ VERBS = {
     "convert": "convert weights between MindSpore, timm and torchvision",
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
+    "benchmark-input": "measure the images/s of a recipe's input alone",
     "find-learning-rate": "find a learning rate for a recipe",
     "average-checkpoints": "average the weights of several checkpoints",
     "measure-scaling": "measure the efficiency of two ranks",
@@ -59,6 +60,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import summary as program
         case "benchmark":
             from mindcv.programs import benchmark as program
+        case "benchmark-input":
+            from mindcv.programs import benchmark_input as program
         case "find-learning-rate":
             from mindcv.programs import find_learning_rate as program
         case "average-checkpoints":

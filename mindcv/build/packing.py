@@ -21,10 +21,10 @@ def build_packing(
     shard_bytes: int,
     workers: int,
     verify: bool,
-) -> Callable[[str, Callable[[int], None]], PackedSplit]:
+) -> Callable[[str, Callable[[int], object]], PackedSplit]:
     """Return a function that packs a split, or compares it with the folder.
 
-    Its arguments are the split, and a function that it calls with the number of images of each finished shard.
+    Its arguments are the split, and a function that it calls with the number of images of a finished shard.
     The arguments here are those of `PackOptions`, `pack_split` and `verify_split`.
     """
     common = {"splits": splits, "workers": workers}

@@ -53,7 +53,7 @@ def pack_split(
     splits: Sequence[str],
     shard_bytes: int,
     workers: int,
-    progress: Callable[[int], None] = lambda images: None,
+    progress: Callable[[int], object] = lambda images: None,
 ) -> PackedSplit:
     """Pack a split to ``output/{split}``, in the order of the folder, with its classes in ``classes.txt``.
 
@@ -98,7 +98,7 @@ def verify_split(
     *,
     splits: Sequence[str],
     workers: int,
-    progress: Callable[[int], None] = lambda images: None,
+    progress: Callable[[int], object] = lambda images: None,
 ) -> PackedSplit:
     """Compare a packed split with its folder: classes, count, and each record with its image.
 
