@@ -19,7 +19,7 @@ from mindcv.errors import UserError
 from mindcv.files.inputs import expected_folder, size_of
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
-__all__ = ["EXTENSIONS", "FolderSource", "class_index"]
+__all__ = ["CLASSES_FILE", "EXTENSIONS", "FolderSource", "class_index", "listed_classes"]
 
 logger = logging.getLogger("mindcv.data")
 
@@ -57,7 +57,7 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
     folders = {split: _class_folders(root / split) for split in splits if (root / split).is_dir()}
     if not any(folders.values()):
         raise UserError(expected_folder(root, splits[0]))
-    listed = _listed_classes(root)
+    listed = listed_classes(root / CLASSES_FILE)
     if listed:
         for split, names in folders.items():
             unknown = _without(names, listed)
@@ -264,8 +264,12 @@ def _image_files(folder: Path) -> tuple[list[bytes], int]:
     return images, len(names) - len(images)
 
 
-def _listed_classes(root: Path) -> list[str]:
-    path = root / CLASSES_FILE
+def listed_classes(path: Path) -> list[str]:
+    """Return the lines of a ``classes.txt``; empty if there is no such file.
+
+    Raises:
+        UserError: If it cannot be read, is empty, or lists a class twice or what is not a folder's name.
+    """
     if not path.is_file():
         return []
     try:

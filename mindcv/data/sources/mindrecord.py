@@ -13,6 +13,7 @@ from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
 from mindcv.data.image_reading import checked_image
+from mindcv.data.sources.image_folder import CLASSES_FILE, listed_classes
 from mindcv.data.sources.mindrecord_check import REMEDY, check_records
 from mindcv.data.sources.source import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
@@ -83,8 +84,17 @@ class MindRecordSource(Source):
 
     @cached_property
     def classes(self) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Numbers, up to the largest label: the format keeps no names."""
-        return [str(label) for label in range(int(self.labels.max()) + 1)]
+        """The lines of ``classes.txt`` beside the files or above their folder; without it, numbers.
+
+        The format itself keeps no names. `mindcv pack` writes that file.
+        """
+        count = int(self.labels.max()) + 1
+        folder = Path(self.origin).parent
+        path = next((f / CLASSES_FILE for f in (folder, folder.parent) if (f / CLASSES_FILE).is_file()), None)
+        names = [] if path is None else listed_classes(path)
+        if names and len(names) < count:
+            raise UserError(f"{path} lists {len(names)} classes, and {self.origin} has the label {count - 1}")
+        return names or [str(label) for label in range(count)]
 
     def dataset(
         self,
