@@ -1,0 +1,5 @@
+"""CPU kernels: a network of this package as a few operators of its own, compiled on the user's machine."""
+
+from mindcv.kernels.selection import AcceleratedFeatures
+
+__all__ = ["AcceleratedFeatures"]
