@@ -1,6 +1,7 @@
 // Functions that MindSpore calls as custom operators, and two that Python calls.
 #include "backward.h"
 #include "inference.h"
+#include "updates.h"
 
 using namespace kernels;
 
@@ -72,6 +73,20 @@ int Evaluate(int count, void** p, int*, std::int64_t** shapes, const char**, voi
     Program program(static_cast<Index*>(p[0]), shapes[1]);
     Inference(program, static_cast<float*>(p[1]), p + 2).run(static_cast<float*>(p[count - 1]));
   });
+}
+
+#define UPDATE(NAME, FUNCTION, STATES)                                                                       \
+  int NAME(int, void** p, int* ranks, std::int64_t** shapes, const char**, void*, void*) {                  \
+    return checked([&] { FUNCTION(Update(p, ranks, shapes, STATES)); });                                    \
+  }
+
+UPDATE(UpdateRmsProp, rms_prop, 2)
+UPDATE(UpdateSgd, sgd, 2)
+UPDATE(UpdateMomentum, momentum, 1)
+UPDATE(UpdateAdam, adam, 2)
+
+int UpdateAverage(int count, void** p, int* ranks, std::int64_t** shapes, const char**, void*, void*) {
+  return checked([&] { average(count, p, ranks, shapes); });
 }
 
 }  // extern "C"

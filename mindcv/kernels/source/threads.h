@@ -40,7 +40,8 @@ class Team {
     size_ = std::max(1, std::min(threads, 256));
   }
 
-  // Call work(t) for t in 0 to size() - 1.
+  // Call work(t) for t in 0 to size() - 1. A share that no other thread has begun is taken by the caller, which
+  // does not wait for a thread that sleeps or has lost its core.
   void run(const std::function<void(int)>& work) {
     std::unique_lock<std::mutex> guard(busy_, std::try_to_lock);
     if (size_ == 1 || !guard.owns_lock()) {
@@ -49,13 +50,14 @@ class Team {
     }
     start();
     work_ = &work;
-    left_.store(size_ - 1, std::memory_order_relaxed);
+    left_.store(size_, std::memory_order_relaxed);
+    const std::uint64_t round = (state_.load(std::memory_order_relaxed) >> SHARE_BITS) + 1;
     {
       std::lock_guard<std::mutex> lock(sleep_);
-      generation_.fetch_add(1, std::memory_order_release);
+      state_.store(round << SHARE_BITS, std::memory_order_release);
     }
     if (sleeping_.load() > 0) wake_.notify_all();
-    work(0);
+    take_shares(round);
     for (int spins = 0; left_.load(std::memory_order_acquire) > 0; ++spins) {
       pause_briefly();
       if (spins > SPINS) sched_yield();
@@ -63,19 +65,33 @@ class Team {
   }
 
  private:
-  static constexpr int SPINS = 4000;
+  static constexpr int SPINS = 4000, SHARE_BITS = 16;
 
   Team() : size_(1) {}
 
+  // Do shares of a round as long as there are some. A share is taken together with the round's number, so that
+  // a thread that comes too late finds none.
+  void take_shares(std::uint64_t round) {
+    std::uint64_t state = state_.load(std::memory_order_acquire);
+    while (state >> SHARE_BITS == round) {
+      const int share = int(state & ((1u << SHARE_BITS) - 1));
+      if (share >= size_) return;
+      if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
+      (*work_)(share);
+      left_.fetch_sub(1, std::memory_order_acq_rel);
+      state = state_.load(std::memory_order_acquire);
+    }
+  }
+
   void start() {
     if (pid_ == getpid() && int(threads_.size()) == size_ - 1) return;
-    if (pid_ != getpid()) for (auto& thread : threads_) new std::thread(std::move(thread));  // lost in a fork
+    if (pid_ != getpid())
+      for (auto& thread : threads_) new std::thread(std::move(thread));  // they were lost in a fork
     threads_.clear();
     pid_ = getpid();
     quit_ = false;
-    for (int t = 1; t < size_; ++t) {
-      threads_.emplace_back([this, t, seen = generation_.load()]() mutable { serve(t, seen); });
-    }
+    const std::uint64_t round = state_.load() >> SHARE_BITS;
+    for (int t = 1; t < size_; ++t) threads_.emplace_back([this, round] { serve(round); });
   }
 
   void stop() {
@@ -83,27 +99,26 @@ class Team {
     {
       std::lock_guard<std::mutex> lock(sleep_);
       quit_ = true;
-      generation_.fetch_add(1, std::memory_order_release);
+      state_.fetch_add(std::uint64_t(1) << SHARE_BITS);
     }
     wake_.notify_all();
     for (auto& thread : threads_) thread.join();
     threads_.clear();
   }
 
-  void serve(int t, std::uint64_t seen) {
+  void serve(std::uint64_t seen) {
+    auto is_new = [&] { return state_.load(std::memory_order_acquire) >> SHARE_BITS != seen; };
     while (true) {
-      int spins = 0;
-      while (generation_.load(std::memory_order_acquire) == seen && spins++ < SPINS) pause_briefly();
-      if (generation_.load(std::memory_order_acquire) == seen) {
+      for (int spins = 0; spins < SPINS && !is_new(); ++spins) pause_briefly();
+      if (!is_new()) {
         std::unique_lock<std::mutex> lock(sleep_);
         sleeping_.fetch_add(1);
-        wake_.wait(lock, [&] { return generation_.load() != seen; });
+        wake_.wait(lock, is_new);
         sleeping_.fetch_sub(1);
       }
-      seen = generation_.load(std::memory_order_acquire);
       if (quit_) return;
-      (*work_)(t);
-      left_.fetch_sub(1, std::memory_order_release);
+      seen = state_.load(std::memory_order_acquire) >> SHARE_BITS;
+      take_shares(seen);
     }
   }
 
@@ -113,7 +128,7 @@ class Team {
   std::vector<std::thread> threads_;
   std::mutex busy_, sleep_;
   std::condition_variable wake_;
-  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<std::uint64_t> state_{0};  // the round, and the next share of it
   std::atomic<int> left_{0}, sleeping_{0};
   const std::function<void(int)>* work_ = nullptr;
 };
