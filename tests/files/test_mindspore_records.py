@@ -132,7 +132,7 @@ def test_more_records_than_any_network_has_are_refused(tmp_path, monkeypatch):
         read_checkpoint(path)
 
 
-def test_a_sealed_file_without_its_ends_is_not_taken_for_a_plain_one(tmp_path):
+def test_a_file_without_its_ends_is_not_taken_for_one_from_elsewhere(tmp_path):
     path = tmp_path / "a.ckpt"
     write_checkpoint(path, {"w": Tensor([1.0])}, {"epoch": 1})
     content = path.read_bytes()

@@ -101,7 +101,7 @@ def test_a_file_with_a_checksum_is_read_by_the_library(path):
     for name, value in safetensors.numpy.load_file(path).items():
         np.testing.assert_array_equal(value, TENSORS[name])
     with safetensors.safe_open(path, "np") as file:
-        assert set(file.metadata()) == {"format", "mindcv", "mindcv.sealed", "mindcv.sha256"}
+        assert set(file.metadata()) == {"format", "mindcv", "mindcv.checksum", "mindcv.sha256"}
     assert read_safetensors(path).has_checksum
 
 
@@ -122,7 +122,10 @@ def test_a_change_of_names_types_shapes_values_or_metadata_is_found(path):
     data = content[8 + length :]
     changes = [lambda h: h["b"].update(shape=[3, 2]), lambda h: h["b"].update(dtype="I32")]
     changes += [lambda h: h.update(c=h.pop("b")), lambda h: h["__metadata__"].update(format="pt")]
-    changes += [lambda h: h["__metadata__"].update(more=""), lambda h: h["__metadata__"].pop("mindcv.sealed")]
+    changes += [
+        lambda h: h["__metadata__"].update(more=""),
+        lambda h: h["__metadata__"].pop("mindcv.checksum"),
+    ]
     changes += [lambda h: h["__metadata__"].pop("mindcv.sha256")]
     for change in changes:
         changed = header(content)

@@ -96,7 +96,7 @@ def test_every_format_checks_its_metadata(tmp_path, suffix):
     )
 
 
-def test_metadata_deep_inside_a_sealed_checkpoint_are_refused(tmp_path):
+def test_metadata_nested_deeply_in_a_checkpoint_are_refused(tmp_path):
     path, deep = tmp_path / "a.ckpt", {}
     for _ in range(300):
         deep = {"config": deep}

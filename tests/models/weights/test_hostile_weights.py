@@ -12,7 +12,7 @@ from tests.support.hostile_images import examine
 pytestmark = pytest.mark.hostile
 
 SECONDS, MEGABYTES = 1, 50
-SEALED = ("sealed.ckpt", "sealed.safetensors")
+OWN = ("own.ckpt", "own.safetensors")
 
 
 def attack(folder: Path, count: int, seed: int, step: int) -> None:
@@ -30,8 +30,8 @@ def attack(folder: Path, count: int, seed: int, step: int) -> None:
         assert report["megabytes"] < MEGABYTES, (name, report)
         outcomes[name.split(",")[0]][outcome] += 1
     for kind, counts in outcomes.items():
-        if kind in SEALED:
-            assert counts.total() > count + 9_000 / step
+        if kind in OWN:
+            assert counts.total() > count + 8_000 / step
             assert counts["refused"] == counts.total() - counts["same bytes"], (kind, counts)
         else:
             assert counts.total() == count
