@@ -13,7 +13,7 @@ VERBS = {
     "infer": "classify images",
     "export": "write a network as an ONNX or a MindIR file",
     "convert": "convert weights between MindSpore, timm and torchvision",
-    "seal": "add a checksum to files of weights from elsewhere",
+    "add-checksum": "add a checksum to files of weights from elsewhere",
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
     "benchmark-input": "measure the images/s of a recipe's input alone",
@@ -57,8 +57,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import export as program
         case "convert":
             from mindcv.programs import convert as program
-        case "seal":
-            from mindcv.programs import seal as program
+        case "add-checksum":
+            from mindcv.programs import add_checksum as program
         case "summary":
             from mindcv.programs import summary as program
         case "benchmark":

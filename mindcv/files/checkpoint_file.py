@@ -1,7 +1,7 @@
 """Checkpoint files: written atomically, verified when read.
 
 A file is an ordinary MindSpore checkpoint, which `mindspore.load_checkpoint` reads anywhere. Its tensors are
-followed by a record of JSON with everything else, and `mindcv.files.checkpoint_seal` adds the checksum.
+followed by a record of JSON with everything else, and `mindcv.files.checkpoint_checksum` adds the checksum.
 """
 
 import json
@@ -17,7 +17,7 @@ from mindspore.common import np_dtype
 
 from mindcv.errors import UserError
 from mindcv.files.atomic import write_atomically
-from mindcv.files.checkpoint_seal import HEAD, METADATA, open_checkpoint, sealed
+from mindcv.files.checkpoint_checksum import HEAD, METADATA, open_checkpoint, with_checksum_record
 from mindcv.files.mindspore_records import TEXT, Record
 from mindcv.files.protection import tell_unprotected
 from mindcv.files.stored_metadata import parse_metadata
@@ -72,7 +72,7 @@ def write_checkpoint(
     """
 
     def content(partial: Path) -> bytes:
-        return sealed(_records(partial, tensors, {METADATA: json.dumps(dict(metadata))}))
+        return with_checksum_record(_records(partial, tensors, {METADATA: json.dumps(dict(metadata))}))
 
     write_file(path, content)
 
@@ -117,7 +117,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(
         tensors=tensors,
         metadata=parse_metadata(path, text, METADATA),
-        has_checksum=protection == "seal",
+        has_checksum=protection == "sha256",
     )
 
 

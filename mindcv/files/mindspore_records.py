@@ -196,7 +196,7 @@ def _record(content: memoryview) -> Record:
         elif number in (2, 3) and number not in kept and not isinstance(value, int):
             kept[number] = value
         else:
-            raise RecordError(f"'{name}' has field {number} twice, or one that tensors lack")
+            raise RecordError(f"'{name}' has field {number} twice, or an unknown one")
     if kept.keys() != {2, 3}:
         raise RecordError(f"'{name}' lacks its type or its content")
     kind = _text(kept[2], f"the type of '{name}'")
@@ -212,7 +212,7 @@ def _single(content: memoryview, names: dict[int, str], where: str) -> dict[int,
     found: dict[int, memoryview] = {}
     for number, value in _fields(content):
         if number not in names or number in found or isinstance(value, int):
-            raise RecordError(f"{where} has field {number} twice, or one that checkpoints lack")
+            raise RecordError(f"{where} has field {number} twice, or an unknown one")
         found[number] = value
     for number, name in names.items():
         if number not in found:

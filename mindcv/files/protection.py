@@ -15,7 +15,7 @@ ONCE = "once"  # attribute of a log record that a program prints only the first 
 _NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z.]+", re.ASCII)
 
 
-def tell_unprotected(path: Path, remedy: str = "'mindcv seal' adds one") -> None:
+def tell_unprotected(path: Path, remedy: str = "'mindcv add-checksum' adds one") -> None:
     """Log that damage to a file would not be noticed, unless its name states its checksum.
 
     Args:

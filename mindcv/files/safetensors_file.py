@@ -43,7 +43,7 @@ TYPES = {
 MAX_HEADER = 16 << 20
 _METADATA = "__metadata__"
 # Both are always there, so that no damage to one of them can make a file look as if it had no checksum.
-_SEALED = "mindcv.sealed"
+_MARK = "mindcv.checksum"
 _CHECKSUM = "mindcv.sha256"
 
 
@@ -110,7 +110,7 @@ def parse_safetensors(path: Path, content: bytes) -> SafetensorsFile:
     except ValueError as error:
         reason = f" ({error})" if isinstance(error, _DamageError) else ""
         raise UserError(f"{path}: not a safetensors file, or damaged{reason}: check the file") from None
-    marks = {_SEALED, _CHECKSUM} & file.metadata.keys()
+    marks = {_MARK, _CHECKSUM} & file.metadata.keys()
     if marks and file.metadata.get(_CHECKSUM) != _checksum(file):
         raise UserError(f"{path}: is damaged, its values do not have its checksum: use another file")
     return file
@@ -127,7 +127,7 @@ def with_checksum(path: Path, content: bytes) -> bytes:
         UserError: See `read_safetensors`.
     """
     file = parse_safetensors(path, content)
-    metadata = {**file.metadata, _SEALED: "SHA-256"}
+    metadata = {**file.metadata, _MARK: "SHA-256"}
     marked = SafetensorsFile(header=file.header, metadata=metadata, data=file.data)
     full = {_METADATA: {**metadata, _CHECKSUM: _checksum(marked)}, **file.header}
     header = json.dumps(full, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""What the length of a tensor's bytes must be, before anything is allocated for it."""
+"""Comparison of a tensor's bytes with its shape, before anything is allocated for it."""
 
 from collections.abc import Iterable, Sequence
 from math import prod

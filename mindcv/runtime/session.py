@@ -25,17 +25,17 @@ class _OneLine(logging.Formatter):
 
 
 class _Once(logging.Filter):
-    """Drop a record whose attribute ``once`` an earlier one had: what holds for many files is told of one."""
+    """Drop a record whose attribute ``once`` an earlier one had: a remark about all files is made once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: set[str] = set()
+        self.topics: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         topic = getattr(record, "once", None)
-        is_new = topic not in self.told
+        is_new = topic not in self.topics
         if topic is not None:
-            self.told.add(topic)
+            self.topics.add(topic)
         return is_new
 
 

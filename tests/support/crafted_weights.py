@@ -19,12 +19,12 @@ from tests.support.peers import torch
 
 __all__ = ["KINDS", "intact", "mutated", "record", "safetensors_bytes"]
 
-# A sealed file of this project, and a file from elsewhere, in each format.
+# A file of this project, which has a checksum, and files from elsewhere, in each format.
 KINDS = (
-    "sealed.ckpt",
+    "own.ckpt",
     "plain.ckpt",
     "crc.ckpt",
-    "sealed.safetensors",
+    "own.safetensors",
     "plain.safetensors",
     "new.pth",
     "old.pth",
@@ -53,14 +53,14 @@ def intact(kind: str, folder: Path) -> bytes:
     path, tensors = folder / f"intact.{suffix}", arrays()
     if suffix == "ckpt":
         mindspore = {name: ms.Tensor(value) for name, value in tensors.items()}
-        if form == "sealed":
+        if form == "own":
             write_checkpoint(path, mindspore, METADATA)
         else:
             records = [{"name": name, "data": value} for name, value in mindspore.items()]
             others = {"epoch_num": 7, "note": "text 猫", "rate": 0.5, "flag": True}
             ms.save_checkpoint(records, str(path), append_dict=others, crc_check=form == "crc")
     elif suffix == "safetensors":
-        if form == "sealed":
+        if form == "own":
             write_weights(path, tensors, METADATA)
         else:
             metadata = {"format": "pt", "mindcv": json.dumps(METADATA)}

@@ -104,11 +104,11 @@ def outcome(kind: str, path: Path, content: bytes, whole: dict[str, tuple]) -> s
 
 
 def cases(kind: str, content: bytes, count: int, seed: int, step: int) -> Iterator[tuple[str, bytes]]:
-    """Yield damaged files of a kind; of a sealed one, also with each bit in `step` flipped."""
+    """Yield damaged files of a kind; of one with a checksum, also with each bit in `step` flipped."""
     rng = random.Random(f"{kind} {seed}")
     for number in range(count):
         yield f"{kind}, seed {seed}, {number}", mutated(kind, content, rng)
-    for bit in range(seed % step, 8 * len(content), step) if kind.startswith("sealed") else ():
+    for bit in range(seed % step, 8 * len(content), step) if kind.startswith("own") else ():
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
         yield f"{kind}, bit {bit} flipped", bytes(changed)

@@ -1,4 +1,4 @@
-"""What a PyTorch file is made of, checked before PyTorch reads it: it takes the file's word for its sizes.
+"""The structure of PyTorch files, checked before PyTorch reads them: it takes their word for sizes.
 
 PyTorch's weights-only loader runs no code, but it would unpack an archive to any size, build keys whose hash
 takes years to compute, and follow a pickle that never ends.

@@ -12,7 +12,7 @@ from tests.support.hostile_images import examine
 pytestmark = pytest.mark.hostile
 
 SECONDS, MEGABYTES = 1, 50
-SEALED = ("sealed.ckpt", "sealed.safetensors")
+OWN = ("own.ckpt", "own.safetensors")
 
 
 def attack(folder: Path, count: int, seed: int, step: int) -> None:
@@ -30,8 +30,8 @@ def attack(folder: Path, count: int, seed: int, step: int) -> None:
         assert report["megabytes"] < MEGABYTES, (name, report)
         outcomes[name.split(",")[0]][outcome] += 1
     for kind, counts in outcomes.items():
-        if kind in SEALED:
-            assert counts.total() > count + 10_000 / step
+        if kind in OWN:
+            assert counts.total() > count + 8_000 / step
             assert counts["refused"] == counts.total() - counts["same bytes"], (kind, counts)
         else:
             assert counts.total() == count
@@ -40,7 +40,7 @@ def attack(folder: Path, count: int, seed: int, step: int) -> None:
 
 
 def test_damaged_files_are_refused_or_read_as_other_readers_do(tmp_path):
-    attack(tmp_path, 200, 1, 7)
+    attack(tmp_path, 100, 1, 11)
 
 
 @pytest.mark.slow

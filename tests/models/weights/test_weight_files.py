@@ -129,7 +129,7 @@ def test_other_floats_become_float32_and_the_log_says_so(tmp_path, caplog, dtype
         found = read_weights(path).tensors["a"]
     np.testing.assert_array_equal(found, values.float().numpy())
     assert found.dtype == np.float32
-    remark = "has no checksum, so damage to its values cannot be noticed: 'mindcv seal' adds one"
+    remark = "has no checksum, so damage to its values cannot be noticed: 'mindcv add-checksum' adds one"
     becomes = f"its {str(dtype).removeprefix('torch.')} becomes float32"
     said = [becomes] if suffix == ".pth" else [remark, becomes]  # PyTorch's archives hold checksums
     assert caplog.messages == [f"{path}: {text}" for text in said]

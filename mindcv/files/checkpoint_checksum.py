@@ -1,12 +1,12 @@
 """The checksum of a checkpoint file, as records of its own.
 
-A sealed file has three parts::
+A file with it has three parts::
 
     head    one record that names the format
     body    the records of an ordinary checkpoint
     tail    one record with the SHA-256 of head and body
 
-Records of a MindSpore checkpoint may simply follow each other (it is a repeated protobuf field), so a sealed
+Records of a MindSpore checkpoint may simply follow each other (it is a repeated protobuf field), so such a
 file is a MindSpore checkpoint too. MindSpore's own CRC is not enough: a file cut between two records passes
 it, because the CRC is cut off with them.
 """
@@ -19,7 +19,7 @@ from mindcv.errors import UserError
 from mindcv.files.file_content import read_content
 from mindcv.files.mindspore_records import TEXT, Record, RecordError, encode_record, read_records, without_crc
 
-__all__ = ["HEAD", "METADATA", "Protection", "open_checkpoint", "sealed"]
+__all__ = ["HEAD", "METADATA", "Protection", "open_checkpoint", "with_checksum_record"]
 
 HEAD = "mindcv.checkpoint"
 METADATA = "mindcv.metadata"
@@ -28,10 +28,10 @@ _VERSION = 1
 _OURS = (HEAD, METADATA, _CHECKSUM)
 
 # What finds damage to the bytes of a file: our SHA-256, MindSpore's CRC-32, or nothing.
-Protection = Literal["seal", "crc"] | None
+Protection = Literal["sha256", "crc"] | None
 
 
-def sealed(body: bytes) -> bytes:
+def with_checksum_record(body: bytes) -> bytes:
     """Return a checkpoint as a file of this project, with its checksum.
 
     Args:
@@ -71,7 +71,7 @@ def open_checkpoint(path: Path) -> tuple[dict[str, Record], Protection]:
         raise _damaged(path)  # both ends have been cut off or changed
     if any(record.type != TEXT for name, record in records.items() if name in (METADATA, _CHECKSUM)):
         raise _damaged(path)
-    return records, "seal" if is_ours else "crc" if has_crc else None
+    return records, "sha256" if is_ours else "crc" if has_crc else None
 
 
 def _damaged(path: Path) -> UserError:

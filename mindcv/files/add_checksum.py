@@ -5,16 +5,16 @@ from pathlib import Path
 
 from mindcv.errors import UserError
 from mindcv.files.atomic import write_atomically
-from mindcv.files.checkpoint_seal import open_checkpoint, sealed
+from mindcv.files.checkpoint_checksum import open_checkpoint, with_checksum_record
 from mindcv.files.file_content import read_content
 from mindcv.files.mindspore_records import without_crc
 from mindcv.files.protection import states_checksum
 from mindcv.files.safetensors_file import parse_safetensors, with_checksum
 
-__all__ = ["seal_file"]
+__all__ = ["add_checksum"]
 
 
-def seal_file(path: str | Path) -> str:
+def add_checksum(path: str | Path) -> str:
     """Add a checksum to a file, atomically; its tensors and metadata stay as they are, byte by byte.
 
     MindSpore and the safetensors library read the file as before.
@@ -38,15 +38,19 @@ def seal_file(path: str | Path) -> str:
     content = read_content(path)
     if path.suffix == ".ckpt":
         records, protection = open_checkpoint(path)
-        is_sealed, count = protection == "seal", len(records)
+        has_checksum, count = protection == "sha256", len(records)
     else:
         file = parse_safetensors(path, content)
-        is_sealed, count = file.has_checksum, len(file.header)
-    if is_sealed:
+        has_checksum, count = file.has_checksum, len(file.header)
+    if has_checksum:
         return f"{path}: has a checksum already, and is intact"
     if states_checksum(path):
         return f"{path}: is not changed, because its name states its SHA-256; it is intact"
-    new = sealed(without_crc(content)[0]) if path.suffix == ".ckpt" else with_checksum(path, content)
+    new = (
+        with_checksum_record(without_crc(content)[0])
+        if path.suffix == ".ckpt"
+        else with_checksum(path, content)
+    )
     _replace(path, new)
     return f"{path}: has a checksum now, over {count} tensors"
 
