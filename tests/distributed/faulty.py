@@ -1,8 +1,8 @@
 """train.py, in which one rank meets a fault.
 
 ``FAULT`` is ``RANK:PLACE:KIND``: where that is (``options``, ``start``, ``inputs``, ``step``, ``callback`` or
-``weights``), and which one. For ``options`` these are further ones of that rank's command line, or with ``-c``
-all of them. The time is written to ``struck``.
+``weights``), and which one. For ``options`` these are further ones of that rank's command line, or with
+``-c`` all of them. The time is written to ``struck``.
 """
 
 import os
