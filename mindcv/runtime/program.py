@@ -1,6 +1,7 @@
 """Running a command-line program: error reports and exit, alone or as one of several processes."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,11 @@ __all__ = ["exit_with", "run_program"]
 # ends, the launcher ends them too. While programs start, ranks differ more.
 SECONDS_AFTER_RANK_0 = 2
 SECONDS_AFTER_RANK_0_STARTS = 6
+FAILED_COLLECTIVE = re.compile(r"Launch kernel failed, name:\S*(AllGather|AllReduce|Broadcast)")
+LONELY = (
+    "error: another rank does not come to {}: it hangs, or is more than 30 s slower, or reports itself what "
+    "has happened to it"
+)
 SECONDS_TO_SHOW = 0.3  # msrun shows what `tail` has read when it finds that a rank has failed
 
 
@@ -85,9 +91,23 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
         return _report(str(stopped), 130, launch, by_all=False)
     except SystemExit as ended:
         return _report_exit(ended, launch)
-    except Exception:
+    except Exception as error:
+        collective = _lonely_collective(error)
+        if launch.world_size > 1 and collective:
+            # Another rank that has failed reports it within its own time.
+            return _report(LONELY.format(collective), 1, launch, seconds=SECONDS_AFTER_RANK_0_STARTS)
         return _report(traceback.format_exc(), 1, launch)
     return 0
+
+
+def _lonely_collective(error: BaseException | None) -> str:
+    """Return the collective in which an error or one of its causes says that other ranks do not answer."""
+    while error is not None:
+        found = FAILED_COLLECTIVE.search(str(error))
+        if found:
+            return found[1]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class _Reported(SystemExit):

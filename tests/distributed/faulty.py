@@ -1,8 +1,8 @@
 """train.py, in which one rank meets a fault.
 
 ``FAULT`` is ``RANK:PLACE:KIND``: where that is (``options``, ``start``, ``inputs``, ``step``, ``callback`` or
-``weights``), and which one; for ``options`` these are further ones, or with ``-c`` all those, of that rank's
-command line. The time is written to ``struck``.
+``weights``), and which one. For ``options`` these are further ones of that rank's command line, or with
+``-c`` all of them. The time is written to ``struck``.
 """
 
 import os
@@ -30,6 +30,8 @@ def strike(place: str) -> None:
     match KIND:
         case "exception":
             raise RuntimeError("the fault of this test")
+        case "hang":
+            time.sleep(600)
         case "memory":
             raise MemoryError
         case "interrupt":

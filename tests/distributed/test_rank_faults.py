@@ -47,7 +47,7 @@ def job(images: Path, tmp_path: Path) -> Callable[..., Job]:
     return start
 
 
-def said_at_the_end(job: Job, launcher: str) -> tuple[list[str], Finished]:
+def said_at_the_end(job: Job, launcher: str, seconds: float = ENDING_SECONDS) -> tuple[list[str], Finished]:
     """What the ranks say, once everything has ended, and how that was."""
     with job:
         finished = job.finish()
@@ -55,7 +55,7 @@ def said_at_the_end(job: Job, launcher: str) -> tuple[list[str], Finished]:
     end = time.time()
     struck = job.folder / "struck"
     began = float(struck.read_text(encoding="utf-8")) if struck.exists() else job.began
-    assert end - began < ENDING_SECONDS, finished
+    assert end - began < seconds, finished
     assert finished.status != 0, finished
     # msrun shows its own traceback on standard error, and what the ranks say on standard output.
     said = finished.out if launcher == "msrun" else finished.out + finished.err
@@ -152,6 +152,14 @@ def test_a_rank_that_vanishes_or_stands_still_is_named(job, launcher, mode, kind
     # Open MPI asks for the status first, and says itself by which signal a rank has ended.
     assert said in ([f"rank {rank}: error: {text}"], [f"rank {rank}: error: {LOST}"]), finished
     assert (launcher, LOST in said[0]) != ("msrun", True)
+
+
+@everywhere
+def test_a_rank_that_hangs_is_not_waited_for_by_the_others_for_ever(job, launcher, mode):
+    said, finished = said_at_the_end(job(launcher, "1:callback:hang", mode), launcher, 30 + ENDING_SECONDS)
+    assert len(said) == 1, finished
+    pattern = r"error: another rank does not come to (AllGather|AllReduce): it hangs, or is more than 30 s .*"
+    assert re.fullmatch(pattern, said[0]), finished
 
 
 @launchers
