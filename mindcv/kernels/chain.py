@@ -167,7 +167,8 @@ def _append_gate(chain: Chain, cell: nn.Cell, composition: Composition) -> None:
     fits = len(kinds) == 5 and kinds[:4] == ["mean", nn.Conv2d, nn.ReLU, nn.Conv2d] and kinds[4] in GATES
     if not fits or layer.gate or layer.skip >= 0:
         raise UncoveredError(type(cell).__name__)
-    reduce, expand = (step for step in composition.steps if not isinstance(step, str) and type(step) is nn.Conv2d)
+    cells = [step for step in composition.steps if not isinstance(step, str)]
+    reduce, expand = (step for step in cells if isinstance(step, nn.Conv2d))
     for conv in (reduce, expand):
         _check_cell(conv)
         if conv.kernel_size != (1, 1) or conv.stride != (1, 1) or conv.group != 1 or not conv.has_bias:
