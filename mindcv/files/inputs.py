@@ -9,6 +9,7 @@ __all__ = [
     "existing_folder",
     "expected_folder",
     "files_ending",
+    "is_same_file",
     "size_of",
     "unreadable",
 ]
@@ -68,6 +69,14 @@ def files_ending(folder: Path, suffix: str) -> list[Path]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from None
+
+
+def is_same_file(path: str | Path, other: str | Path) -> bool:
+    """Return whether two paths are those of one file, which exists."""
+    try:
+        return Path(path).samefile(other)
+    except OSError:
+        return False
 
 
 def unreadable(folder: str | Path, error: OSError) -> UserError:
