@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 from mindcv.errors import ConfigError, Stopped, UserError, printable
@@ -80,6 +81,7 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
     """Run a program, report how it failed, and return its status."""
     try:
         detect_launch()
+        _check_working_folder()
         main()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -107,9 +109,19 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
     return 0
 
 
+def _check_working_folder() -> None:
+    """Reject a working folder that has been deleted, without which MindSpore cannot be imported."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the working folder has been deleted: change to another one with cd") from None
+
+
 def _lonely_collective(error: BaseException | None) -> str:
     """Return the collective in which an error or one of its causes says that other ranks do not answer."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # where memory is short, causes may form a circle
+        seen.add(id(error))
         found = FAILED_COLLECTIVE.search(str(error))
         if found:
             return found[1]

@@ -61,6 +61,32 @@ def test_an_error_of_the_system_names_the_file_and_a_remedy(number, name, said, 
     assert ending(fail, capsys) == (2, f"error: {said}\n")
 
 
+def test_an_error_whose_causes_form_a_circle_ends_the_program(capsys):
+    def fail() -> None:
+        first, second = MemoryError("first"), MemoryError("second")
+        first.__context__, second.__context__ = second, first
+        raise first
+
+    status, said = ending(fail, capsys)
+    assert status == 1
+    assert said.rstrip().endswith("MemoryError: first")
+
+
+def test_a_working_folder_that_has_been_deleted_is_told(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = f"rmdir '{folder}' && '{sys.executable}' -m mindcv summary mnasnet_100"
+    ran = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env=bare_environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.endswith("error: the working folder has been deleted: change to another one with cd\n")
+
+
 def test_a_missing_file_that_nobody_expected_is_a_bug(capsys):
     status, said = ending(lambda: Path("nowhere").stat(), capsys)
     assert status == 1
