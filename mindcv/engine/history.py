@@ -5,10 +5,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from mindcv.engine.epoch_result import EpochResult, best_result
 from mindcv.engine.evaluate import Evaluation
+from mindcv.engine.figures import create_figure
 from mindcv.files.atomic import write_atomically
 
 __all__ = ["CURVE", "TABLE", "draw_curve", "summarize_run", "write_table"]
@@ -106,7 +105,7 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = create_figure(9, 3.6)
     losses, accuracies = figure.subplots(1, 2)
     losses.plot([r.epoch for r in results], [r.train_loss for r in results], marker=".", label="training")
     for name, validations in _curves(results).items():

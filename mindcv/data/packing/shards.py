@@ -18,7 +18,7 @@ import numpy as np
 from mindspore.mindrecord import FileWriter
 from PIL import Image
 
-from mindcv.data.image_reading import checked_image
+from mindcv.data.image_reading import checked_image, file_content
 from mindcv.data.jpeg_markers import JPEG
 from mindcv.data.sources.mindrecord_check import check_records
 from mindcv.errors import UserError
@@ -216,10 +216,9 @@ def _rows(shard: Shard) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 def _packed(path: Path, options: PackOptions) -> tuple[bytes, str]:
     """Return the bytes to store for an image file, and what is wrong with it."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return b"", f"cannot be opened ({error.strerror})"
+    content, fault = file_content(path)
+    if fault:
+        return b"", fault
     plain, fault = checked_image(np.frombuffer(content, np.uint8), options.max_image_pixels)
     if fault or not options.shorter_side:
         return content, fault

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -84,14 +85,18 @@ class Team {
   }
 
   void start() {
-    if (pid_ == getpid() && int(threads_.size()) == size_ - 1) return;
+    if (pid_ == getpid()) return;
     if (pid_ != getpid())
       for (auto& thread : threads_) new std::thread(std::move(thread));  // they were lost in a fork
     threads_.clear();
     pid_ = getpid();
     quit_ = false;
     const std::uint64_t round = state_.load() >> SHARE_BITS;
-    for (int t = 1; t < size_; ++t) threads_.emplace_back([this, round] { serve(round); });
+    try {
+      for (int t = 1; t < size_; ++t) threads_.emplace_back([this, round] { serve(round); });
+    } catch (const std::system_error&) {
+      // The system has no more: the caller does the shares of those that are missing.
+    }
   }
 
   void stop() {
@@ -104,6 +109,7 @@ class Team {
     wake_.notify_all();
     for (auto& thread : threads_) thread.join();
     threads_.clear();
+    pid_ = 0;
   }
 
   void serve(std::uint64_t seen) {
