@@ -155,7 +155,7 @@ def _source(config: Config, split: str) -> Source:
 
 
 def _prepared(config: Config, source: Source) -> PreparedImages | None:
-    """Where images are tiny, decoding and resizing them in each epoch costs more than the memory they take."""
+    """Tiny images take less memory than decoding and resizing them in each epoch takes time."""
     small = find_dataset(config.dataset.name).small
     return PreparedImages(source) if small and config.data.on_bad_image == "fail" else None
 
