@@ -62,6 +62,6 @@ class PreparedImages:
             if images is None:
                 if count * image.nbytes > self._most_bytes:
                     return None
-                images = np.empty((count, *image.shape), image.dtype)
+                images = np.empty((count, *image.shape), np.uint8)
             images[i] = image
         return None if images is None else ArraySource(source.origin, source.classes, source.labels, images)
