@@ -18,6 +18,7 @@ from mindcv.data.loader import create_loader
 from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import OnnxTeacher, with_teacher
 from mindcv.data.pipeline import Pipeline
+from mindcv.data.prepared_images import PreparedImages
 from mindcv.data.progressive_resizing import progressive_stages
 from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.seeded_augmentation import Augmentation
@@ -46,6 +47,7 @@ __all__ = [
     "MnistDownload",
     "OnnxTeacher",
     "Pipeline",
+    "PreparedImages",
     "Source",
     "channel_statistics",
     "class_index",
