@@ -52,7 +52,13 @@ class FusedLayer:
     def code(self, *, batch_statistics: bool) -> list[int]:
         """Return the numbers that describe it to the kernels, see ``program.h``."""
         conv = self.conv
-        kind = IMAGE if conv.group == 1 and conv.kernel_size[0] > 1 else DEPTHWISE if conv.group > 1 else POINTWISE
+        kind = (
+            IMAGE
+            if conv.group == 1 and conv.kernel_size[0] > 1
+            else DEPTHWISE
+            if conv.group > 1
+            else POINTWISE
+        )
         pad = SAME if conv.pad_mode == "same" else conv.kernel_size[0] // 2
         reduced = self.gate_layers[0].out_channels if self.gate else 0
         return [
@@ -161,8 +167,8 @@ def _append_gate(chain: Chain, cell: nn.Cell, composition: Composition) -> None:
     fits = len(kinds) == 5 and kinds[:4] == ["mean", nn.Conv2d, nn.ReLU, nn.Conv2d] and kinds[4] in GATES
     if not fits or layer.gate or layer.skip >= 0:
         raise UncoveredError(type(cell).__name__)
-    reduce, expand = composition.steps[1], composition.steps[3]
-    assert isinstance(reduce, nn.Conv2d) and isinstance(expand, nn.Conv2d)
+    cells = [step for step in composition.steps if not isinstance(step, str)]
+    reduce, expand = (step for step in cells if isinstance(step, nn.Conv2d))
     for conv in (reduce, expand):
         _check_cell(conv)
         if conv.kernel_size != (1, 1) or conv.stride != (1, 1) or conv.group != 1 or not conv.has_bias:

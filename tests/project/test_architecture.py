@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "config": {"choices", "errors", "ranges", "runtime"},  # of runtime, what reports a mistake
     "kernels": LEAVES,
     **dict.fromkeys(FACTORIES - COMPUTING, LEAVES),
-    **dict.fromkeys(COMPUTING, {"kernels", *LEAVES}),
+    **{room: {"kernels", *LEAVES} for room in COMPUTING},
     "engine": {"step", *LEAVES},
     "inference": LEAVES,
     "report": LEAVES,
