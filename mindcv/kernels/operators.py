@@ -70,10 +70,15 @@ class _Core(nn.Cell):
         self.is_trained = evaluated is None
         self.evaluated = self.trained if evaluated is None else Tensor(np.asarray(evaluated, np.int64))
         count = 1 + sum(len(layer.parameters()) for layer in chain.layers)
+        programs = repr((list(trained), evaluated and list(evaluated)))
 
         def operator(name: str, shape: Callable[..., Any], outputs: int) -> ops.Custom:
             kind = ms.float32 if outputs == 1 else (ms.float32,) * outputs
-            return ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
+            made = ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
+            # PyNative mode reuses what it prepared for an operator with the same attributes and shapes:
+            # without this it would run another network's program.
+            made.add_prim_attr("program", programs)
+            return made
 
         def forward_shapes(*shapes: Shape) -> tuple[Shape, Shape]:
             return sizes.features(shapes[1]), sizes.saved(shapes[1])
