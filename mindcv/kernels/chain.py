@@ -61,10 +61,11 @@ class FusedLayer:
         )
         pad = SAME if conv.pad_mode == "same" else conv.kernel_size[0] // 2
         reduced = self.gate_layers[0].out_channels if self.gate else 0
+        norm: Any = self.norm.bn_train  # what it was built with counts, as without kernels
         return [
             *(kind, conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], pad),
             *(self.activation, int(batch_statistics), reduced, self.gate, self.skip, self.drop),
-            *struct.unpack("2q", struct.pack("2d", self.norm.eps, self.norm.momentum)),
+            *struct.unpack("2q", struct.pack("2d", norm.epsilon, norm.momentum)),
         ]
 
 

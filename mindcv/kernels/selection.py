@@ -22,7 +22,7 @@ SWITCH = "MINDCV_KERNELS"  # 0 switches the kernels off
 HOOKS = ("_lazy_forward_pre_hook", "_lazy_forward_hook", "_lazy_backward_pre_hook", "_lazy_backward_hook")
 HOOKS += ("_cell_backward_pre_hook", "_cell_backward_hook")
 
-SETTINGS = ("fp16", "bf16", "use_batch_statistics", "eps", "momentum", "rate")  # of cells that have them
+SETTINGS = ("fp16", "bf16", "use_batch_statistics", "rate")  # of cells that have them
 
 
 @dataclass
