@@ -84,6 +84,7 @@ class _Core(nn.Cell):
             return sizes.features(shapes[1]), sizes.saved(shapes[1])
 
         self.forward_op = operator("TrainForward", forward_shapes, 2)
+        self.forward_op.add_prim_attr("side_effect_mem", True)  # it updates the running statistics
         self.backward_op = operator("TrainBackward", lambda *shapes: sizes.backward(shapes[1]), count)
         self.image_op = operator("ImageGradient", lambda *shapes: shapes[1], 1)
         self.evaluate_op = operator("Evaluate", lambda *shapes: sizes.features(shapes[1]), 1)
