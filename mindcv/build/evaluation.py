@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from mindspore import Parameter, Tensor, nn
 from tqdm import tqdm
@@ -15,10 +16,12 @@ from mindcv.engine import CheckpointManager, Evaluation, evaluate
 from mindcv.loss import create_loss
 from mindcv.models.registry import find_model
 from mindcv.models.weights.network_loading import evaluation_options
+from mindcv.runtime.progress import track
 from mindcv.runtime.session import Runtime
 from mindcv.step import EvalStep
 
 __all__ = [
+    "best_checkpoint",
     "build_checkpoints",
     "build_evaluation",
     "build_validations",
@@ -53,11 +56,12 @@ def build_evaluation(
     known = classes or data.source.classes
     labels = match_labels(data.source, known, config.model.checkpoint_path or config.model.model_name)
     step = EvalStep(normalized(config, network), create_loss(config.loss.name, reduction="none"))
+    steps = data.steps_per_epoch
 
     def run() -> Evaluation | None:
         evaluation = evaluate(
             step,
-            relabelled(evaluation_batches(data), labels),
+            relabelled(track(evaluation_batches(data), steps, "validation", speaks=runtime.is_main), labels),
             data.batch_size,
             combine=runtime.sum_over_ranks,
             stop_requested=stop_requested,
@@ -87,6 +91,11 @@ def build_validations(
     if ema_model is None:
         return validate, None
     return validate, build_evaluation(config, ema_model, data, runtime, stop_requested)
+
+
+def best_checkpoint(config: Config) -> Path:
+    """Return the file of the best epoch, which exists once an epoch was validated."""
+    return Path(config.checkpoint.folder) / f"{find_model(config.model.model_name).name}_best.ckpt"
 
 
 def build_checkpoints(

@@ -1,18 +1,21 @@
 """The callbacks of a training run.
 
 They are called in this order, so that a failing table or curve does not cost a checkpoint: `FiniteGuard`,
-`ProgressBar`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`, `LearningCurve`,
-`EpochReport`, `BadImagesReport`, the user's own, and `Stopping`.
+`OptionsFile`, `Opening`, `Progress`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`,
+`MetricsLog`, `LearningCurve`, `EpochReport`, `BadImagesReport`, the user's own, and `Stopping`.
 """
 
 from mindcv.engine.callbacks.checkpointing import Checkpointing, SaveSchedule
 from mindcv.engine.callbacks.finite_guard import FiniteGuard, Rollback
+from mindcv.engine.callbacks.metrics_log import MetricsLog
+from mindcv.engine.callbacks.progress import Progress
 from mindcv.engine.callbacks.reporting import (
     BadImagesReport,
     EpochReport,
     HistoryTable,
     LearningCurve,
-    ProgressBar,
+    Opening,
+    OptionsFile,
 )
 from mindcv.engine.callbacks.run_callback import RunCallback, run_state
 from mindcv.engine.callbacks.stopping import Stopping, StopSignal
@@ -25,7 +28,10 @@ __all__ = [
     "FiniteGuard",
     "HistoryTable",
     "LearningCurve",
-    "ProgressBar",
+    "MetricsLog",
+    "Opening",
+    "OptionsFile",
+    "Progress",
     "Rollback",
     "RunCallback",
     "SaveSchedule",
