@@ -1,10 +1,11 @@
-"""A training run whose steps are arithmetic, but whose files are real; ended at each call that writes one.
+"""A training run whose steps are arithmetic and whose files are real, disturbed at each call that writes one.
 
-Started as a program with a folder, a policy and a mode, it prints what went wrong: nothing, if all is well.
+Started as a program with a folder, a setting, scores and modes, it prints what went wrong.
 """
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,7 +61,6 @@ class Run:
             position = RunPosition(epoch=epoch + 1, results=results)
             manager.after_epoch(position, 2 * epoch + 2, score=results[-1].score, last=last)
             self.report(results)
-        manager.lock.release()
 
     def step(self, gradient: float) -> None:
         for i, parameter in enumerate(self.state.values()):
@@ -75,14 +75,22 @@ class Run:
         self.table.on_epoch_result(SimpleNamespace(results=results))
 
 
-def content(folder: Path) -> dict[str, object]:
+def train_in(setting: str, scores: str, folder: Path) -> None:
+    run = Run(folder, setting, scores)
+    try:
+        run.train()
+    finally:
+        run.manager.lock.release()
+
+
+def content(folder: Path) -> dict[str, str]:
     """Everything in a folder: a checkpoint's tensors and metadata, and other files as bytes."""
-    found: dict[str, object] = {}
+    found = {}
     for path in sorted(folder.iterdir()):
         if path.suffix == ".ckpt":
             read = read_checkpoint(path)
             tensors = {name: value.tobytes().hex() for name, value in read.tensors.items()}
-            found[path.name] = (tensors, json.dumps(read.metadata, sort_keys=True), read.has_checksum)
+            found[path.name] = json.dumps([tensors, read.metadata, read.has_checksum], sort_keys=True)
         else:
             found[path.name] = path.read_bytes().hex()
     return found
@@ -100,7 +108,12 @@ def damaged(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    root, setting, scores, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-    calls, wrong = trials(lambda folder: Run(folder, setting, scores).train(), content, damaged, root, mode)
-    print(f"{calls} calls", file=sys.stderr)
+    root, setting, scores, modes = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+    wrong = []
+    for mode in map(int, modes):
+        (root / str(mode)).mkdir()
+        work = partial(train_in, setting, scores)
+        calls, found = trials(work, content, damaged, root / str(mode), mode)
+        print(f"{calls} calls", file=sys.stderr)
+        wrong += found
     print(json.dumps(wrong))

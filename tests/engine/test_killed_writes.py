@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.boundaries import FULL, HALF_WAY, KILL, build, faults
+from tests.support.boundaries import FULL, FULL_ONCE, HALF_WAY, KILL, build, faults
 
 pytestmark = pytest.mark.hostile
 DRIVER = Path(__file__).with_name("arithmetic_run.py")
@@ -20,8 +20,12 @@ def test_a_run_killed_at_each_call_that_changes_files_ends_with_the_same_files(l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [KILL, HALF_WAY, FULL], ids=["killed", "killed half-way", "disk full"])
+def test_a_file_that_fails_once_costs_no_checkpoint_unless_it_is_one(library, tmp_path):
+    assert faults(library, DRIVER, tmp_path, "latest", "short", FULL_ONCE) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", ["falls", "rises"])
 @pytest.mark.parametrize("setting", ["latest", "top", "rare", "none"])
-def test_so_does_one_that_keeps_other_files(library, tmp_path, setting, scores, mode):
-    assert faults(library, DRIVER, tmp_path, setting, scores, mode) == []
+def test_so_does_one_that_keeps_other_files(library, tmp_path, setting, scores):
+    assert faults(library, DRIVER, tmp_path, setting, scores, KILL, HALF_WAY, FULL, FULL_ONCE) == []

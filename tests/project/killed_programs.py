@@ -1,14 +1,18 @@
-"""Programs that end at calls that change files, and are started again; see `tests.support.boundaries.trials`.
+"""Programs that are disturbed at calls that change files, and started again; see `tests.support.boundaries`.
 
-Started with a folder, a program, a way to end, and how many calls to try (0 for all), it prints what went wrong.
+Started with a folder, a program, a disturbance, and the number of calls to try (0 for all), it prints what
+went wrong.
 """
 
 import csv
 import json
 import random
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +26,15 @@ from mindcv.files.checkpoint_file import read_checkpoint
 from mindcv.models import MnasNet, register_model
 from mindcv.models.inverted_residual import Stage
 from mindcv.programs import average_checkpoints, convert, export, train
-from tests.support.boundaries import COUNT, attempt, trials
+from tests.support.boundaries import attempt, trials
 
 STAGES = (
     Stage(expand=1, channels=8, blocks=1, stride=1, kernel=3, flat=True),
     Stage(expand=2, channels=8, blocks=1, stride=2, kernel=3),
 )
 MODES = {"graph": 0, "pynative": 1}
-EPOCHS = 3
+AT_RANDOM = -1
+EPOCHS = 2
 OPTIONS = {
     **{"model": "killed_tiny", "device_target": "CPU", "image_resize": 16, "batch_size": 4, "lr": 0.05},
     **{"num_parallel_workers": 1, "opt": "momentum", "epoch_size": EPOCHS, "warmup_epochs": 0},
@@ -68,16 +73,17 @@ def train_in(images: Path, mode: int, folder: Path) -> None:
     train.train(load_config([word for name, value in options.items() for word in (f"--{name}", str(value))]))
 
 
-def files_of_run(folder: Path) -> dict[str, object]:
+def files_of_run(folder: Path) -> dict[str, str]:
     """What a run has left, but for what differs between any two runs: times, and the run's id."""
-    found: dict[str, object] = {path.name: "" for path in folder.iterdir()}
+    found = {path.name: "" for path in folder.iterdir()}
     for path in folder.glob("*.ckpt"):
         read = read_checkpoint(path)
         tensors = {name: value.tobytes().hex() for name, value in read.tensors.items()}
         results = [without_times(result) for result in read.metadata["progress"]["results"]]
         found[path.name] = json.dumps([tensors, read.metadata["epoch"], read.metadata["top1"], results])
-    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
-        found["history.csv"] = json.dumps([without_times(row) for row in csv.DictReader(file)])
+    if "history.csv" in found:
+        with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
+            found["history.csv"] = json.dumps([without_times(row) for row in csv.DictReader(file)])
     return found
 
 
@@ -100,7 +106,7 @@ def drawn(count: int, calls: int) -> Iterable[int]:
     if count == 0:
         return range(1, calls + 1)
     draw, edges = random.Random(count), np.linspace(1, calls + 1, count + 1, dtype=int)
-    return [draw.randrange(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [draw.randrange(low, high) for low, high in pairwise(edges)]
 
 
 def run_program(program, words: tuple[str, ...], output: str, best: Path, folder: Path) -> None:
@@ -120,11 +126,13 @@ def try_output(root: Path, kind: str, mode: int, chosen: Callable, images: Path)
     program, output, words = OUTPUTS[kind]
     run, old = root / "run", b"an earlier file"
     run.mkdir()
-    assert attempt(partial(train_in, images, 1), run, COUNT, 0, root / "report") == "finished"
+    trained = attempt(partial(train_in, images, 1), run)
+    assert trained.how == "finished", trained
     work = partial(run_program, program, words, output, run / "killed_tiny_best.ckpt")
     new = root / "new"
     new.mkdir()
-    assert attempt(work, new, COUNT, 0, root / "report") == "finished", (root / "report").read_text()
+    written = attempt(work, new)
+    assert written.how == "finished", written
     whole = {old, (new / output).read_bytes()}
 
     def before(folder: Path) -> None:
@@ -140,15 +148,34 @@ def try_output(root: Path, kind: str, mode: int, chosen: Callable, images: Path)
     return trials(work, content, half, root, mode, before=before, chosen=chosen)
 
 
+def kill_at_random(root: Path, images: Path, mode: int, count: int) -> tuple[int, list[str]]:
+    """Kill runs at random moments, and resume each until it ends."""
+    work, folder, wrong, kills = partial(train_in, images, mode), root / "work", [], 0
+    folder.mkdir()
+    began = time.monotonic()
+    assert attempt(work, folder).how == "finished"
+    longest, expected, draw = time.monotonic() - began, files_of_run(folder), random.Random(mode)
+    while kills < count:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        while attempt(work, folder, seconds=draw.uniform(0, longest)).how == "killed":
+            kills += 1
+        if files_of_run(folder) != expected:
+            wrong.append(f"after {kills} kills: {files_of_run(folder)}, not {expected}"[:2000])
+    return kills, wrong
+
+
 def main(root: Path, kind: str, mode: int, count: int) -> None:
     images, chosen = root / "images", partial(drawn, count)
     make_images(images)
-    if kind in MODES:
+    if kind in MODES and mode == AT_RANDOM:
+        calls, wrong = kill_at_random(root, images, MODES[kind], count)
+    elif kind in MODES:
         work = partial(train_in, images, MODES[kind])
         calls, wrong = trials(work, files_of_run, damaged, root, mode, chosen=chosen)
     else:
         calls, wrong = try_output(root, kind, mode, chosen, images)
-    print(f"{calls} calls", file=sys.stderr)
+    print(f"{calls} calls or kills", file=sys.stderr)
     print(f"\n{json.dumps(wrong)}")
 
 

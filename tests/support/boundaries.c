@@ -1,5 +1,5 @@
-// Counts the calls of a process that make, write, flush, rename or remove files below a folder, and ends the
-// process, or fails as a full disk does, from a chosen one on. Loaded by LD_PRELOAD; see boundaries.py.
+// Counts the calls of a process that make, write, flush, rename or remove files below a folder. At a chosen one
+// the process is killed, or the disk is full: once, or from then on. Loaded by LD_PRELOAD; see boundaries.py.
 
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
@@ -18,15 +18,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { COUNT, KILL, KILL_HALF_WAY, FULL };
+enum { COUNT, KILL, KILL_HALF_WAY, FULL, FULL_ONCE };
 
 static char folder[PATH_MAX];
 static size_t folder_length;
 static long chosen;
 static int mode;
 static atomic_long calls;
+static __thread char current[PATH_MAX];  // the path of this thread's call
+static char failed[PATH_MAX];            // the path of the first call that failed
 
-// Start to count. Environment: BOUNDARY_FOLDER, BOUNDARY_AT, BOUNDARY_MODE.
 void boundary_arm(const char *below, long at, int what) {
     calls = 0;
     chosen = at;
@@ -37,14 +38,13 @@ void boundary_arm(const char *below, long at, int what) {
 
 long boundary_calls(void) { return calls; }
 
-__attribute__((constructor)) static void arm_from_environment(void) {
-    const char *below = getenv("BOUNDARY_FOLDER"), *at = getenv("BOUNDARY_AT"), *what = getenv("BOUNDARY_MODE");
-    if (below && at && what) boundary_arm(below, atol(at), atoi(what));
-}
+const char *boundary_failed(void) { return failed; }
 
 static int is_below(const char *path) {
-    return folder_length && strncmp(path, folder, folder_length) == 0 &&
-           (path[folder_length] == 0 || path[folder_length] == '/');
+    if (!folder_length || strncmp(path, folder, folder_length) != 0) return 0;
+    if (path[folder_length] != 0 && path[folder_length] != '/') return 0;
+    snprintf(current, sizeof current, "%s", path);
+    return 1;
 }
 
 static int path_of(int number, char *path) {
@@ -70,26 +70,28 @@ static int counts(int number) {
     return folder_length && path_of(number, path) && is_below(path);
 }
 
-// Returns whether the call is to fail; ends the process where it is to end, and where a half-way is asked for
-// leaves that to the caller by `half`.
-static int boundary(int *half, int fills) {
-    long number = ++calls;
-    if (mode == FULL && number >= chosen && fills) {
-        errno = ENOSPC;
-        return 1;
-    }
-    if (number != chosen || mode == COUNT || mode == FULL) return 0;
-    if (mode == KILL_HALF_WAY && half) {
-        *half = 1;
-        return 0;
-    }
+static void end(void) {
     kill(getpid(), SIGKILL);
     for (;;) pause();
 }
 
-static void end(void) {
-    kill(getpid(), SIGKILL);
-    for (;;) pause();
+// Returns whether the call is to fail. At the chosen one the process is killed before it or, with
+// KILL_HALF_WAY, by a caller that sees `half` and writes half of it first. A kill after a call is one before
+// the next.
+static int boundary(int *half, int fills) {
+    long number = ++calls;
+    if (fills && ((mode == FULL && number >= chosen) || (mode == FULL_ONCE && number == chosen))) {
+        if (!failed[0]) snprintf(failed, sizeof failed, "%s", current);
+        errno = ENOSPC;
+        return 1;
+    }
+    if (number != chosen || (mode != KILL && mode != KILL_HALF_WAY)) return 0;
+    if (mode == KILL_HALF_WAY && half) {
+        *half = 1;
+        return 0;
+    }
+    end();
+    return 0;
 }
 
 #define REAL(name) static __typeof__(name) *real; if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
@@ -101,7 +103,9 @@ static void end(void) {
         va_start(more, flags);                                                               \
         mode_t bits = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;              \
         va_end(more);                                                                        \
-        if (flags & (O_CREAT | O_TRUNC) && counts_at(base, path) && boundary(NULL, flags & O_CREAT)) return -1; \
+        if (flags & (O_CREAT | O_TRUNC) && counts_at(base, path) &&                         \
+            boundary(NULL, flags & O_CREAT && faccessat(base, path, F_OK, 0) != 0))          \
+            return -1;                                                                       \
         return real arguments;                                                               \
     }
 OPEN(open, AT_FDCWD, (const char *path, int flags, ...), (path, flags, bits))
@@ -152,8 +156,10 @@ CALL(fsync, (int number), (number), counts(number), 1)
 CALL(fdatasync, (int number), (number), counts(number), 1)
 CALL(ftruncate, (int number, off_t size), (number, size), counts(number), 0)
 CALL(ftruncate64, (int number, off_t size), (number, size), counts(number), 0)
-CALL(mkdir, (const char *path, mode_t bits), (path, bits), counts_at(AT_FDCWD, path), 1)
-CALL(mkdirat, (int base, const char *path, mode_t bits), (base, path, bits), counts_at(base, path), 1)
+CALL(mkdir, (const char *path, mode_t bits), (path, bits), counts_at(AT_FDCWD, path),
+     access(path, F_OK) != 0)
+CALL(mkdirat, (int base, const char *path, mode_t bits), (base, path, bits), counts_at(base, path),
+     faccessat(base, path, F_OK, 0) != 0)
 CALL(rmdir, (const char *path), (path), counts_at(AT_FDCWD, path), 0)
 CALL(unlink, (const char *path), (path), counts_at(AT_FDCWD, path), 0)
 CALL(unlinkat, (int base, const char *path, int flags), (base, path, flags), counts_at(base, path), 0)
