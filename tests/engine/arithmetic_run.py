@@ -97,7 +97,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def damaged(folder: Path) -> list[str]:
-    """What is wrong with the files that an ended process left: each checkpoint must be intact."""
+    """Say what is wrong with the files that an ended process left: each checkpoint must be intact."""
     wrong = []
     for path in folder.glob("*.ckpt"):
         try:

@@ -27,5 +27,5 @@ def test_a_file_that_fails_once_costs_no_checkpoint_unless_it_is_one(library, tm
 @pytest.mark.slow
 @pytest.mark.parametrize("scores", ["falls", "rises"])
 @pytest.mark.parametrize("setting", ["latest", "top", "rare", "none"])
-def test_so_does_one_that_keeps_other_files(library, tmp_path, setting, scores):
+def test_a_run_that_keeps_other_files_is_as_safe(library, tmp_path, setting, scores):
     assert faults(library, DRIVER, tmp_path, setting, scores, KILL, HALF_WAY, FULL, FULL_ONCE) == []

@@ -186,7 +186,7 @@ def test_a_state_of_wrong_types_is_refused(tmp_path, weight, changed):
 
 
 @pytest.mark.parametrize("top1", [None, math.nan, math.inf, 10**400, "high", [], True])
-def test_a_score_that_is_no_number_ranks_last(top1):
+def test_a_score_that_is_not_a_number_ranks_last(top1):
     assert describe(Path("net-1.ckpt"), {**GOOD, "top1": top1}).score == -math.inf
 
 

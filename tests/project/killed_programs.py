@@ -74,7 +74,7 @@ def train_in(images: Path, mode: int, folder: Path) -> None:
 
 
 def files_of_run(folder: Path) -> dict[str, str]:
-    """What a run has left, but for what differs between any two runs: times, and the run's id."""
+    """Return what a run has left, except what differs between any two runs: times, and the run's id."""
     found = {path.name: "" for path in folder.iterdir()}
     for path in folder.glob("*.ckpt"):
         read = read_checkpoint(path)

@@ -83,7 +83,7 @@ def trials(
     """Disturb some work at each of its calls that change files, let it run again, and compare the end.
 
     Args:
-        work: What to do in a folder; after an end it goes on, or starts over.
+        work: What to do in a folder; called again, it resumes or starts over.
         content: The files in the folder, and what counts of their content.
         wrong_in: What is wrong in a folder that disturbed work has left.
         root: A folder for all this.
@@ -95,7 +95,7 @@ def trials(
         The number of calls, and what went wrong: nothing if all is well.
     """
     folder, wrong = root / "work", []
-    resumed: set[str] = set()  # the work goes on from the files only, so that equal files need one trial
+    resumed: set[str] = set()  # it resumes from the files only, so that equal files need one trial
     before(folder)
     undisturbed = attempt(work, folder)
     assert undisturbed.how == "finished", undisturbed.error
@@ -124,12 +124,12 @@ def trials(
 
 
 def _wrong_with_full_disk(folder: Path, ended: Ended, mode: int) -> list[str]:
-    """What is wrong after work whose disk was full: each file that fails is a line, and leaves nothing."""
+    """Say what is wrong after work whose disk was full: each failed file is a line, and leaves nothing."""
     wrong = []
     lines = [text for text in (ended.error, *ended.warnings) if "No space left on device" in text]
     files = {text.split(" cannot be written")[0] for text in lines}
     if any(name in ended.failed for name in EXTRAS) and mode == FULL_ONCE and ended.how == "failed":
-        wrong.append("it ends for want of a file that is no checkpoint")
+        wrong.append("it ends because of a file that it can do without")
     if ended.how == "failed" and not (ended.error.startswith("UserError: ") and ended.error in lines):
         wrong.append("it ends, and does not say why")
     if (
