@@ -160,6 +160,7 @@ def kill_at_random(root: Path, images: Path, mode: int, count: int) -> tuple[int
         folder.mkdir()
         while attempt(work, folder, seconds=draw.uniform(0, longest)).how == "killed":
             kills += 1
+        print(f"{kills} kills, {len(wrong)} wrong", file=sys.stderr, flush=True)
         if files_of_run(folder) != expected:
             wrong.append(f"after {kills} kills: {files_of_run(folder)}, not {expected}"[:2000])
     return kills, wrong

@@ -111,6 +111,7 @@ def trials(
         if ended.how == "finished" and _checkpoints(content(folder)) != _checkpoints(expected):
             problems.append(f"other checkpoints than without a disturbance: {ended}")
         wrong += [f"{at}: {text}" for text in (*problems, *wrong_in(folder))]
+        print(f"{at} of {undisturbed.calls} calls, {len(wrong)} wrong", file=sys.stderr, flush=True)
         left = _visible(folder)
         if left in resumed:
             continue
