@@ -5,8 +5,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from mindcv.engine.epoch_result import EpochResult, best_result
 from mindcv.engine.evaluate import Evaluation
 from mindcv.files.atomic import write_atomically
@@ -106,6 +104,8 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
     Raises:
         OSError: If it cannot be written.
     """
+    from matplotlib.figure import Figure  # half a second that a run's first step need not wait for
+
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     losses.plot([r.epoch for r in results], [r.train_loss for r in results], marker=".", label="training")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mindcv.engine.training_data import TrainingData
@@ -201,6 +200,8 @@ def draw(test: RangeTest, path: Path) -> None:
         test: At least one step.
         path: The PNG file to write.
     """
+    from matplotlib.figure import Figure  # slow to import
+
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.plot(test.rates, test.losses, color="lightgrey", label="loss of a batch")

@@ -113,3 +113,8 @@ def test_the_package_is_imported_in_milliseconds_and_lists_its_names():
     ran = run("-c", "import mindcv; mindcv.create_modle")
     expected = "AttributeError: module 'mindcv' has no attribute 'create_modle'"
     assert ran.stderr.splitlines()[-1].startswith(expected)
+
+
+def test_training_is_prepared_without_what_only_its_end_needs():
+    script = "import sys; from mindcv.build import create_trainer; print({*sys.argv[1:]} & {*sys.modules})"
+    assert run("-c", script, "matplotlib", "sklearn", "onnx", "onnxruntime", "torch").stdout == "set()\n"
