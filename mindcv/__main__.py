@@ -17,6 +17,7 @@ VERBS = {
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
     "benchmark-input": "measure the images/s of a recipe's input alone",
+    "compare-input": "compare the input of photographs with torchvision's and MindCV's",
     "find-learning-rate": "find a learning rate for a recipe",
     "average-checkpoints": "average the weights of several checkpoints",
     "measure-scaling": "measure the efficiency of two ranks",
@@ -65,6 +66,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import benchmark as program
         case "benchmark-input":
             from mindcv.programs import benchmark_input as program
+        case "compare-input":
+            from mindcv.programs import compare_input as program
         case "find-learning-rate":
             from mindcv.programs import find_learning_rate as program
         case "average-checkpoints":

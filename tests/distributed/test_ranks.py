@@ -204,6 +204,11 @@ def test_all_ranks_get_rank_0s_values_or_the_mean(found, mode):
 
 
 @modes
+def test_gradients_in_buckets_of_any_size_have_the_mean_of_single_messages_to_the_bit(found, mode):
+    assert found[f"buckets {mode}"] == {"1": 0.0, "300": 0.0, str(2**30): 0.0}
+
+
+@modes
 def test_sums_over_ranks_are_those_of_float64(found, mode):
     ranks = range(found["size"])
     expected = [

@@ -56,6 +56,8 @@ def test_a_graph_that_is_compiled_is_announced_once(capsys):
     train(Progress())
     lines = capsys.readouterr().out.splitlines()
     assert [text for text in lines if "compiling" in text] == ["compiling the graph ..."] == lines[:1]
+    first = r"first step done in \d+\.\d s, \d+\.\d s after the start of the program"
+    assert [re.fullmatch(first, text) is not None for text in lines[1:]] == [True, *[False] * 4]
 
 
 def test_in_a_terminal_a_bar_shows_loss_rate_speed_and_time_left(monkeypatch, capsys):
