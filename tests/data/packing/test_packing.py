@@ -16,7 +16,7 @@ from PIL import Image
 
 from mindcv.data import Pipeline, create_source, create_transforms
 from mindcv.data.packing import PackOptions, pack_split, verify_split
-from mindcv.data.sources.image_folder import CLASSES_FILE
+from mindcv.data.sources.classes_file import CLASSES_FILE
 from mindcv.errors import UserError
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
