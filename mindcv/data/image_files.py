@@ -64,6 +64,8 @@ def list_images(names: Sequence[str | Path]) -> list[str]:
     """
     found: dict[str, None] = {}
     for name in map(str, names):
+        if not name:
+            raise UserError("the name of an image is empty: give images, folders or patterns")
         files = _files(name)
         if not files:
             extensions = ", ".join(EXTENSIONS)

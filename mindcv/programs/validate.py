@@ -1,10 +1,11 @@
 """Score a checkpoint: `python validate.py -c RECIPE.yaml --ckpt_path FILE --data_dir DIR`."""
 
+import math
 import sys
 from collections.abc import Sequence
 
 from mindcv.config import given_option
-from mindcv.errors import UserError
+from mindcv.errors import NotFiniteError, UserError
 from mindcv.files.inputs import check_weights_file
 from mindcv.runtime.program import run_program
 
@@ -34,6 +35,11 @@ def validate(argv: Sequence[str]) -> None:
     evaluation = build.build_evaluation(config, network, data, runtime, classes=classes)()
     if runtime.is_main:
         print(evaluation)
+    if not math.isfinite(evaluation.loss):
+        given = config.model.checkpoint_path or config.model.model_name
+        raise NotFiniteError(
+            f"{given}: the loss is NaN or infinite, so the score means nothing: use another checkpoint"
+        )
 
 
 def main() -> None:

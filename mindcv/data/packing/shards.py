@@ -152,7 +152,7 @@ def pack_shard(shard: Shard) -> ShardNote:
         with write_atomically(note_path(shard.path)) as (written,):
             written.write_text(json.dumps(asdict(note), indent=1) + "\n", encoding="utf-8")
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+        reason = getattr(error, "strerror", None) or _first_error(str(error))
         raise UserError(
             f"{shard.path} cannot be written ({reason}): check the disk and start again"
         ) from None
@@ -256,6 +256,13 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     os.umask(mask)
     for file in (path, path.with_name(path.name + ".db")):  # MindSpore lets only the owner read them
         file.chmod(0o666 & ~mask)
+
+
+def _first_error(text: str) -> str:
+    """Return what MindSpore's message says has failed, from among its headings."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.rpartition("]")[2].strip() for line in lines if line.startswith("[ERROR]")]
+    return (errors or lines)[0].rstrip(".")
 
 
 def _file_sha256(path: Path) -> str:
