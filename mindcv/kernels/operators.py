@@ -70,10 +70,15 @@ class _Core(nn.Cell):
         self.is_trained = evaluated is None
         self.evaluated = self.trained if evaluated is None else Tensor(np.asarray(evaluated, np.int64))
         count = 1 + sum(len(layer.parameters()) for layer in chain.layers)
+        program = " ".join(map(str, evaluated or trained))
 
         def operator(name: str, shape: Callable[..., Any], outputs: int) -> ops.Custom:
             kind = ms.float32 if outputs == 1 else (ms.float32,) * outputs
-            return ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
+            custom = ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
+            # PyNative mode takes two operators with equal attributes and inputs of equal shapes for one, and
+            # gives the second the shape of the first one's result: the kernel would write past its end.
+            custom.add_prim_attr("program", program)
+            return custom
 
         def forward_shapes(*shapes: Shape) -> tuple[Shape, Shape]:
             return sizes.features(shapes[1]), sizes.saved(shapes[1])
