@@ -1,5 +1,12 @@
 """Datasets, transforms and pipelines."""
 
+from mindcv.data.auto_augment import (
+    augment_and_mix_transform,
+    auto_augment_transform,
+    rand_augment_transform,
+    trivial_augment_wide_transform,
+)
+from mindcv.data.batch_mixing import BatchMixer
 from mindcv.data.catalogue import channel_statistics, find_dataset
 from mindcv.data.constants import DEFAULT_CROP_PCT, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from mindcv.data.dataset_download import (
@@ -37,6 +44,7 @@ __all__ = [
     "IMAGENET_DEFAULT_MEAN",
     "IMAGENET_DEFAULT_STD",
     "Augmentation",
+    "BatchMixer",
     "Cifar10Download",
     "Cifar100Download",
     "EpochPlan",
@@ -49,6 +57,8 @@ __all__ = [
     "Pipeline",
     "PreparedImages",
     "Source",
+    "augment_and_mix_transform",
+    "auto_augment_transform",
     "channel_statistics",
     "class_index",
     "create_dataset",
@@ -64,11 +74,13 @@ __all__ = [
     "imagenet_classes",
     "list_images",
     "progressive_stages",
+    "rand_augment_transform",
     "readable_classes",
     "shard_indices",
     "transforms_cifar",
     "transforms_imagenet_eval",
     "transforms_imagenet_train",
     "transforms_mnist",
+    "trivial_augment_wide_transform",
     "with_teacher",
 ]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from mindcv.choices import BadImagePolicy
+from mindcv.data.batch_mixing import BatchMixer
 from mindcv.data.epoch_plan import EpochPlanner, Plans
 from mindcv.data.loader import make_batches, seed_operators
-from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import with_teacher
 from mindcv.data.prepared_images import PreparedImages
 from mindcv.data.sources.source import Source, StreamSource
@@ -225,10 +225,10 @@ class Pipeline:
         """
         return self.planner.stages(num_epochs, first_epoch)
 
-    def _mixer(self) -> Mixup | None:
+    def _mixer(self) -> BatchMixer | None:
         if not self.is_training or not (self.mixup or self.cutmix):
             return None
-        return Mixup(
+        return BatchMixer(
             self.mixup,
             self.cutmix,
             self.cutmix_prob,

@@ -75,8 +75,8 @@ class _Core(nn.Cell):
         def operator(name: str, shape: Callable[..., Any], outputs: int) -> ops.Custom:
             kind = ms.float32 if outputs == 1 else (ms.float32,) * outputs
             made = ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
-            # PyNative mode reuses what it prepared for an operator with the same attributes and shapes:
-            # without this it would run another network's program.
+            # PyNative mode takes two operators with equal attributes and inputs of equal shapes for one, and
+            # gives the second the shape of the first one's result: the kernel would write past its end.
             made.add_prim_attr("program", programs)
             return made
 
