@@ -1,4 +1,4 @@
-"""What `compare` measures, each in a process of its own that answers a line of input with seconds per step.
+"""Steps that `compare` measures, each in a process of its own that answers lines of input with seconds.
 
 It also runs in interpreters that lack this package, and imports nothing of it but to measure it.
 """
@@ -30,18 +30,19 @@ def images_and_labels(job: Namespace) -> tuple[Any, Any]:
 
 def own_step(job: Namespace, mode: int) -> Step:
     """Return a step of this package; ``mode`` is 0 for graph and 1 for PyNative."""
-    from mindcv import build
+    from mindcv.build.runtime import start_runtime
+    from mindcv.build.timed_step import build_evaluated_network, build_synthetic_batch, build_timed_step
     from mindcv.config.benchmark_recipe import benchmark_config
 
     config = benchmark_config(
         model=job.model, mode=mode, device_target="CPU", batch_size=job.batch, image_resize=job.size
     )
-    runtime = build.start_runtime(config)
-    images, labels = build.build_synthetic_batch(config)
+    runtime = start_runtime(config)
+    images, labels = build_synthetic_batch(config)
     if job.task == "train":
-        step = build.build_timed_step(config, runtime, 100_000)
+        step = build_timed_step(config, runtime, 100_000)
         return lambda: step(images, labels).asnumpy()
-    network = build.build_evaluated_network(config, runtime)
+    network = build_evaluated_network(config, runtime)
     return lambda: network(images).asnumpy()
 
 
@@ -67,12 +68,10 @@ def onnx_step(job: Namespace) -> Step:
 
 def torch_step(job: Namespace, *, channels_last: bool) -> Step:
     """Return a step of timm's network in PyTorch, with the same loss and optimizer."""
-    from importlib import import_module
-
     import torch
 
     try:
-        import_module("torchvision")  # timm does
+        import torchvision  # noqa: F401 - timm does
     except RuntimeError:  # its operators, which the networks do not use, miss a CPU build of PyTorch
         operators = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
@@ -116,7 +115,9 @@ def mindcv_step(job: Namespace) -> Step:
     import mindspore as ms
     from mindspore import Tensor, nn
 
-    from mindcv import create_loss, create_model, create_optimizer  # type: ignore[attr-defined]
+    from mindcv.loss import create_loss
+    from mindcv.models import create_model
+    from mindcv.optim import create_optimizer
 
     ms.set_context(mode=ms.GRAPH_MODE)
     network = create_model(job.model, num_classes=1000)

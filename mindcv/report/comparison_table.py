@@ -26,7 +26,7 @@ BASE = "graph"  # whose speed the ratios compare with the others'
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a line of the table measures.
+    """The task of a line of the table.
 
     Args:
         task: ``"train"`` or ``"infer"``.

@@ -147,7 +147,7 @@ class _Truth:
 
 
 def computed(network: nn.Cell, images: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """What `truth` returns, by MindSpore."""
+    """Return the values of `truth`, by MindSpore."""
     factors = Tensor(weights)
 
     def loss(x: Tensor) -> tuple[Tensor, Tensor]:
