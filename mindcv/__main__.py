@@ -16,6 +16,7 @@ VERBS = {
     "add-checksum": "add a checksum to files of weights from elsewhere",
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
+    "compare": "compare the speed on this CPU with other libraries",
     "benchmark-input": "measure the images/s of a recipe's input alone",
     "compare-input": "compare the input of photographs with torchvision's and MindCV's",
     "find-learning-rate": "find a learning rate for a recipe",
@@ -64,6 +65,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import summary as program
         case "benchmark":
             from mindcv.programs import benchmark as program
+        case "compare":
+            from mindcv.programs import compare as program
         case "benchmark-input":
             from mindcv.programs import benchmark_input as program
         case "compare-input":

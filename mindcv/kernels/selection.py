@@ -27,7 +27,7 @@ SETTINGS = ("fp16", "bf16", "use_batch_statistics", "rate")  # of cells that hav
 
 @dataclass
 class _Found:
-    """What was decided for a network.
+    """A decision about a network.
 
     Args:
         state: What it depends on.

@@ -49,8 +49,21 @@ def layers(
     padding: Padding = "symmetric",
     pool: bool = False,
     drop: float = 0.0,
+    between: int = 12,
+    inside: int = 20,
 ) -> Layers:
-    """All kinds of layers, with numbers of channels that fill no vector; parameters are random."""
+    """All kinds of layers, by default with numbers of channels that fill no vector; parameters are random.
+
+    Args:
+        channels: Of the images.
+        activation: All activations.
+        gate: Kind of squeeze-excite.
+        padding: That of all convolutions.
+        pool: Whether the network ends in the mean over the positions.
+        drop: Rate of the drop paths.
+        between: Channels between the blocks.
+        inside: Channels inside the blocks.
+    """
 
     def conv(entering: int, leaving: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Cell]:
         return conv_norm(
@@ -58,13 +71,15 @@ def layers(
         )
 
     def block(kernel: int, stride: int, index: int, gates: Sequence[nn.Cell] = ()) -> Block:
-        inside = [*conv(12, 20), activation(), *conv(20, 20, kernel, stride, 20), activation(), *gates]
+        cells = [*conv(between, inside), activation(), *conv(inside, inside, kernel, stride, inside)]
         path = DropPath(drop, RandomState(seed=0), index)
-        return Block([*inside, *conv(20, 12)], skip=stride == 1, drop_path=path)
+        cells += [activation(), *gates, *conv(inside, between)]
+        return Block(cells, skip=stride == 1, drop_path=path)
 
-    cells = [*conv(channels, 5, 3, 2), activation(), *conv(5, 5, 3, 1, 5), activation(), *conv(5, 12)]
-    cells += [block(5, 1, 0, [gate(20, 3)]), block(3, 2, 1), block(3, 1, 2), block(5, 2, 3, [gate(20, 3)])]
-    return randomize(Layers([*cells, *conv(12, 24), activation()], pool=pool))
+    cells = [*conv(channels, 5, 3, 2), activation(), *conv(5, 5, 3, 1, 5), activation(), *conv(5, between)]
+    cells += [block(5, 1, 0, [gate(inside, 3)]), block(3, 2, 1), block(3, 1, 2)]
+    cells += [block(5, 2, 3, [gate(inside, 3)])]
+    return randomize(Layers([*cells, *conv(between, 24), activation()], pool=pool))
 
 
 def randomize(network: nn.Cell, seed: int = 0) -> nn.Cell:
@@ -147,7 +162,7 @@ class _Truth:
 
 
 def computed(network: nn.Cell, images: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """What `truth` returns, by MindSpore."""
+    """Return the values of `truth`, by MindSpore."""
     factors = Tensor(weights)
 
     def loss(x: Tensor) -> tuple[Tensor, Tensor]:

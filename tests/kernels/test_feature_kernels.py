@@ -21,6 +21,7 @@ CASES = {  # options of `layers`, shape of the images
     "hswish, pooled": ({"activation": nn.HSwish, "gate": HardSqueezeExcite, "pool": True}, (5, 3, 16, 17)),
     "hswish, same": ({"activation": nn.HSwish, "padding": "same", "channels": 4}, (2, 4, 9, 14)),
     "one pixel": ({"channels": 2, "pool": True}, (6, 2, 1, 1)),
+    "full vectors": ({"between": 16, "inside": 48, "pool": True}, (2, 3, 20, 24)),
     "one image": ({"padding": "same"}, (1, 3, 40, 25)),
 }
 

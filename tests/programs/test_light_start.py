@@ -29,6 +29,7 @@ MISTAKES = {
     "add-checksum": ([], "command line: the following arguments are required: FILE"),
     "summary": (["m", "--image_size", "0"], "command line: argument --image_size: 0 must be a positive "),
     "benchmark": (["--image_size", "4"], "image_resize=4 is out of range: give 8 to 2048 pixels"),
+    "compare": (["--repeats", "0"], "command line: argument --repeats: 0 must be a positive integer"),
     "benchmark-input": (["--passes", "0"], "command line: argument --passes: 0 must be a positive integer"),
     "compare-input": ([], "command line: the following arguments are required: DATA_DIR"),
     "find-learning-rate": (["--step", "3"], "command line: unknown option 'step'; "),
