@@ -12,8 +12,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class StopRequest:
-    """Whether somebody has asked this process to stop: Ctrl-C, ``kill``, a scheduler's warning (SIGUSR1), or
-    the end of its terminal (SIGHUP), unless ``nohup`` has it ignored.
+    """Whether somebody has asked this process to stop.
+
+    That is Ctrl-C, ``kill``, a scheduler's warning (SIGUSR1), or the end of its terminal (SIGHUP), unless
+    ``nohup`` has started it.
 
     The request is only recorded; the program checks it where stopping is safe. A second Ctrl-C stops at
     once, with status 130.

@@ -1,7 +1,7 @@
 """Callbacks of a training run: when they are called, what they see, and what they may ask for."""
 
-import re
 import os
+import re
 import signal
 from pathlib import Path
 
