@@ -146,7 +146,7 @@ def first_checkpoint(job: Job) -> None:
 
 
 @MODES
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_saves_the_state_and_ends_the_run(write, number, mode):
     folder = write(TRAINING, **{**STATEFUL, "mode": mode, "epoch_size": 999})
     with Job(python(TRAIN, "-c", "recipe.yaml"), folder) as job:
