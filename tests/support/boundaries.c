@@ -94,19 +94,26 @@ static int boundary(int *half, int fills) {
     return 0;
 }
 
-#define REAL(name) static __typeof__(name) *real; if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
+// Found when the library is loaded: a process that is forked while another thread uses the linker would wait
+// for it forever. The second search is for calls before that.
+#define FIND(name)                                                                           \
+    static __typeof__(name) *real_##name;                                                    \
+    __attribute__((constructor)) static void find_##name(void) {                             \
+        if (!real_##name) real_##name = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);         \
+    }
+#define REAL(name) (find_##name(), real_##name)
 
 #define OPEN(name, base, parameters, arguments)                                              \
+    FIND(name)                                                                               \
     int name parameters {                                                                    \
-        REAL(name);                                                                          \
         va_list more;                                                                        \
         va_start(more, flags);                                                               \
         mode_t bits = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;              \
         va_end(more);                                                                        \
-        if (flags & (O_CREAT | O_TRUNC) && counts_at(base, path) &&                         \
+        if (flags & (O_CREAT | O_TRUNC) && counts_at(base, path) &&                          \
             boundary(NULL, flags & O_CREAT && faccessat(base, path, F_OK, 0) != 0))          \
             return -1;                                                                       \
-        return real arguments;                                                               \
+        return REAL(name) arguments;                                                         \
     }
 OPEN(open, AT_FDCWD, (const char *path, int flags, ...), (path, flags, bits))
 OPEN(open64, AT_FDCWD, (const char *path, int flags, ...), (path, flags, bits))
@@ -114,24 +121,24 @@ OPEN(openat, base, (int base, const char *path, int flags, ...), (base, path, fl
 OPEN(openat64, base, (int base, const char *path, int flags, ...), (base, path, flags, bits))
 
 #define FOPEN(name)                                                                          \
+    FIND(name)                                                                               \
     FILE *name(const char *path, const char *how) {                                          \
-        REAL(name);                                                                          \
         if (strpbrk(how, "wa") && counts_at(AT_FDCWD, path) && boundary(NULL, 1)) return NULL; \
-        return real(path, how);                                                              \
+        return REAL(name)(path, how);                                                        \
     }
 FOPEN(fopen)
 FOPEN(fopen64)
 
 #define WRITE(type, name, parameters, arguments, halved)                                     \
+    FIND(name)                                                                               \
     type name parameters {                                                                   \
-        REAL(name);                                                                          \
         int half = 0;                                                                        \
         if (counts(number) && boundary(&half, 1)) return -1;                                 \
         if (half) {                                                                          \
-            (void)!real halved;                                                              \
+            (void)!REAL(name) halved;                                                        \
             end();                                                                           \
         }                                                                                    \
-        return real arguments;                                                               \
+        return REAL(name) arguments;                                                         \
     }
 WRITE(ssize_t, write, (int number, const void *from, size_t size), (number, from, size), (number, from, size / 2))
 WRITE(ssize_t, pwrite, (int number, const void *from, size_t size, off_t at), (number, from, size, at),
@@ -147,10 +154,10 @@ WRITE(ssize_t, copy_file_range,
       (from, at, number, to, size, flags), (from, at, number, to, size / 2, flags))
 
 #define CALL(name, parameters, arguments, counted, fills)                                    \
+    FIND(name)                                                                               \
     int name parameters {                                                                    \
-        REAL(name);                                                                          \
         if ((counted) && boundary(NULL, fills)) return -1;                                   \
-        return real arguments;                                                               \
+        return REAL(name) arguments;                                                         \
     }
 CALL(fsync, (int number), (number), counts(number), 1)
 CALL(fdatasync, (int number), (number), counts(number), 1)

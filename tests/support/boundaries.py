@@ -22,6 +22,7 @@ __all__ = ["COUNT", "FULL", "FULL_ONCE", "HALF_WAY", "KILL", "Ended", "attempt",
 
 COUNT, KILL, HALF_WAY, FULL, FULL_ONCE = range(5)
 LOCK = ".run.lock"
+LONGEST = 120  # seconds that a process may take
 EXTRAS = ("history.csv", "curve.png", "metrics.jsonl", "config.yaml")  # what a run can do without
 
 
@@ -56,7 +57,7 @@ class Ended:
     """How a process ended.
 
     Args:
-        how: ``finished``, ``failed`` or ``killed``.
+        how: ``finished``, ``failed``, ``killed`` or ``hangs``.
         calls: Calls that changed files.
         failed: The path of the first call that failed; empty if none did.
         error: The error with which it failed.
@@ -188,24 +189,23 @@ def attempt(
             _work_in_child(work, folder, mode, at, report)
         finally:
             os._exit(0)
-    status = _status(child, seconds)
+    status, in_time = _status(child, seconds or LONGEST)
     if not os.WIFSIGNALED(status):
         return Ended(**json.loads(report.read_text()))
     assert os.WTERMSIG(status) == signal.SIGKILL
-    return Ended("killed")
+    return Ended("killed" if in_time or seconds else "hangs")
 
 
-def _status(child: int, seconds: float) -> int:
-    """Wait for a process, but not for longer than some seconds: then it is killed."""
+def _status(child: int, seconds: float) -> tuple[int, bool]:
+    """Return the status of a process, and whether it ended within some seconds; else it is killed."""
     ends = time.monotonic() + seconds
-    while seconds and time.monotonic() < ends:
+    while time.monotonic() < ends:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            return status
-        time.sleep(0.005)
-    if seconds:
-        os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
+            return status, True
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1], False
 
 
 def _work_in_child(work: Callable[[Path], object], folder: Path, mode: int, at: int, report: Path) -> None:
