@@ -44,5 +44,6 @@ def test_training_on_a_recipes_images_is_compared_with_a_batch_in_memory(tmp_pat
     few = subprocess.run([*command, "--num_samples=64"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert few.returncode == 2
     assert few.stderr.splitlines()[-1] == (
-        "error: --end_to_end 4 with --passes 3 takes 13 batches, and an epoch has 2: lower them or --batch_size"
+        "error: --end_to_end 4 with --passes 3 takes 13 batches, and an epoch has 2: lower "
+        "them or --batch_size"
     )
