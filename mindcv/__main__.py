@@ -21,6 +21,7 @@ VERBS = {
     "compare-input": "compare the input of photographs with torchvision's and MindCV's",
     "find-learning-rate": "find a learning rate for a recipe",
     "average-checkpoints": "average the weights of several checkpoints",
+    "measure-memory": "measure the peak memory against the batch size",
     "measure-scaling": "measure the efficiency of two ranks",
     "pack": "pack an image folder into MindRecord files",
     "check-device": "compare a device's numbers with a CPU's, and write a report",
@@ -75,6 +76,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import find_learning_rate as program
         case "average-checkpoints":
             from mindcv.programs import average_checkpoints as program
+        case "measure-memory":
+            from mindcv.programs import measure_memory as program
         case "measure-scaling":
             from mindcv.programs import measure_scaling as program
         case "pack":

@@ -12,7 +12,6 @@ and mindspore. Without one of them, that program is not measured.
 """
 
 import argparse
-import importlib
 import json
 import os
 import subprocess
@@ -53,11 +52,12 @@ def training(options: argparse.Namespace) -> Passes:
 
 def factories(options: argparse.Namespace) -> Passes:
     """Return the passes of a loader from MindCV's factories, or from this project's of the same names."""
-    data: Any = importlib.import_module("mindcv.data")
-    workers = {"num_parallel_workers": options.workers}
-    dataset = data.create_dataset("imagenet", options.data_dir, "train", shuffle=True, **workers)
-    transforms = data.create_transforms("imagenet", options.image_size, is_training=True)
-    loader = data.create_loader(
+    from mindcv.data import create_dataset, create_loader, create_transforms
+
+    workers: Any = {"num_parallel_workers": options.workers}
+    dataset = create_dataset("imagenet", options.data_dir, "train", shuffle=True, **workers)
+    transforms = create_transforms("imagenet", options.image_size, is_training=True)
+    loader = create_loader(
         dataset, options.batch_size, is_training=True, transform=transforms, num_classes=1000, **workers
     )
     return lambda: sizes(loader)

@@ -12,9 +12,9 @@ BUCKET_BYTES = 2**22
 class BucketReducer(nn.Cell):
     """Averages gradients over the ranks; several are joined to one message, a bucket.
 
-    A message costs time of its own, however short it is, and a network has gradients of a few bytes. Each
-    value is the same as from MindSpore's `nn.DistributedGradReducer`, which sends a message per gradient
-    where the device does not join them itself, as on CPU.
+    A message costs time of its own, however short it is, and a network has gradients of a few bytes. The
+    values are those of MindSpore's `nn.DistributedGradReducer`, to the bit on two ranks and up to rounding on
+    more. It sends a message per gradient where the device does not join them itself, as on CPU.
 
     Args:
         parameters: Parameters that the gradients belong to.

@@ -204,8 +204,11 @@ def test_all_ranks_get_rank_0s_values_or_the_mean(found, mode):
 
 
 @modes
-def test_gradients_in_buckets_of_any_size_have_the_mean_of_single_messages_to_the_bit(found, mode):
-    assert found[f"buckets {mode}"] == {"1": 0.0, "300": 0.0, str(2**30): 0.0}
+def test_gradients_in_buckets_of_any_size_have_the_mean_of_single_messages(found, mode):
+    differences = found[f"buckets {mode}"]
+    assert set(differences) == {"1", "300", str(2**30)}
+    # More than two ranks add in an order that depends on the place in the message.
+    assert max(differences.values()) <= (0 if found["size"] == 2 else 1e-5)
 
 
 @modes

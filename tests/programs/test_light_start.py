@@ -38,6 +38,7 @@ MISTAKES = {
         ["--modes", "both"],
         "command line: argument --modes: invalid choice: 'both' (choose from ",
     ),
+    "measure-memory": (["--steps", "0"], "command line: argument --steps: 0 must be a positive integer"),
     "pack": (["a", "b", "--quality", "101"], "command line: argument --quality: 101 must be a JPEG quality"),
     "measure-scaling": (["--mode", "3"], "command line: argument --mode: invalid choice: 3 (choose from "),
 }
