@@ -128,7 +128,9 @@ def _from_command_line(arguments: CommandLine) -> dict[str, Any]:
             raise ConfigError(f"--{name} lacks a value: give {described(OPTION_TYPES[name])}")
         options[name] = read_text(name, text)
     for argument in arguments.extra:
-        raise ConfigError(f"unknown argument '{argument}': give options as --name value")
+        is_recipe_file = argument.lower().endswith((".yaml", ".yml"))
+        remedy = f"did you mean -c {argument}?" if is_recipe_file else "give options as --name value"
+        raise ConfigError(f"unknown argument '{argument}': {remedy}")
     return options
 
 

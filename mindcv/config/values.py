@@ -1,7 +1,6 @@
 """Values of options: from what stands in a file or on a command line to the option's own type."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from math import isfinite
 from os import fsencode
 from types import NoneType, UnionType
@@ -9,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from mindcv.config.schema import OPTION_TYPES
 from mindcv.config.yaml_file import load_value
-from mindcv.errors import LONGEST_NAME, ConfigError
+from mindcv.errors import ConfigError, did_you_mean
 
 __all__ = ["described", "read_option", "read_options", "read_text"]
 
@@ -147,9 +146,7 @@ def _misfit(key: str, value: Any) -> str:
     kind = OPTION_TYPES[key]
     shown = "null" if value is None else str(value)
     choices = [str(c) for part in _parts(kind) if get_origin(part) is Literal for c in get_args(part)]
-    near = get_close_matches(shown, choices, n=1) if len(shown) <= LONGEST_NAME else []
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"{key}={shown} does not fit: give {described(kind)}{hint}"
+    return f"{key}={shown} does not fit: give {described(kind)}{did_you_mean(shown, choices)}"
 
 
 def described(kind: Any) -> str:

@@ -104,9 +104,10 @@ class Pipeline:
                 f"batch_size={self.batch_size}{ranks}: lower batch_size or add images"
             )
         if self.num_classes is not None and self.num_classes <= self.source.labels.max():
+            needed = max(self.source.labels.max() + 1, len(self.source.classes))
             raise UserError(
-                f"num_classes={self.num_classes} is too small: {self.source.origin} has the label "
-                f"{self.source.labels.max()}, so give {self.source.labels.max() + 1} or more"
+                f"num_classes={self.num_classes} is too small: {self.source.origin} has {needed} classes, "
+                f"so give {needed} or more"
             )
         if self.on_bad_image != "fail" and not isinstance(self.source, StreamSource):
             raise UserError(

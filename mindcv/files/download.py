@@ -75,7 +75,7 @@ def download(
             failures, furthest = 0, ordinary_size(part)
         if failures == len(waits):
             raise DownloadError(reason)
-        logger.info("%s: %s; tried again in %g s", url, reason, waits[failures])
+        logger.info("%s: %s; trying again in %g s", url, reason, waits[failures])
         time.sleep(waits[failures])
         failures += 1
 

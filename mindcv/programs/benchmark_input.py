@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mindcv.config import Config, load_config
 from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.errors import UserError
-from mindcv.files.inputs import existing_folder
+from mindcv.files.inputs import existing_split
 from mindcv.runtime.machine import processor_name, usable_cores
 from mindcv.runtime.program import run_program
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def benchmark_input(config: Config, options: argparse.Namespace) -> None:
     """Measure the training images of a recipe, and print the figures."""
-    existing_folder(config.dataset.root, config.dataset.name, config.dataset.train_split)
+    existing_split(config.dataset.root, config.dataset.name, config.dataset.train_split)
     from mindcv import build
     from mindcv.engine.input_timing import InputTimes, time_input
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mindcv.config import Config, load_config
 from mindcv.config.command_line import ProgramParser, positive_int
 from mindcv.errors import UserError, one_line
-from mindcv.files.inputs import existing_folder
+from mindcv.files.inputs import existing_split
 from mindcv.runtime.program import run_program
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def find_learning_rate(config: Config, options: argparse.Namespace) -> None:
     """Run a range test, and report it."""
-    existing_folder(config.dataset.root, config.dataset.name, config.dataset.train_split)
+    existing_split(config.dataset.root, config.dataset.name, config.dataset.train_split)
     import numpy as np
 
     from mindcv import build

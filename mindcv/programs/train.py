@@ -4,7 +4,7 @@ import sys
 
 from mindcv.config import Config, load_config
 from mindcv.errors import printable
-from mindcv.files.inputs import check_weights_file, existing_folder
+from mindcv.files.inputs import check_resumed_file, check_weights_file, existing_split
 from mindcv.runtime.output import continue_without_output
 from mindcv.runtime.program import run_program
 
@@ -26,10 +26,9 @@ def train(config: Config) -> None:
 
 def check_inputs(config: Config) -> None:
     """Check that the folder of images and the files of weights are there, before MindSpore is imported."""
-    existing_folder(config.dataset.root, config.dataset.name, config.dataset.train_split)
-    resumed = config.recovery.resume
-    for path in (config.model.checkpoint_path, "" if resumed == "auto" else resumed):
-        check_weights_file(path)
+    check_weights_file(config.model.checkpoint_path)
+    check_resumed_file(config.recovery.resume)
+    existing_split(config.dataset.root, config.dataset.name, config.dataset.train_split)
 
 
 def main() -> None:

@@ -28,6 +28,12 @@ LONELY = (
     "error: another rank does not come to {}: it hangs, or is more than 30 s slower, or reports itself what "
     "has happened to it"
 )
+# What requirements.txt installs, by the names that are imported, as far as a program cannot start without it.
+REQUIRED = ("mindspore", "numpy", "PIL", "safetensors", "tqdm", "yaml")
+NOT_INSTALLED = (
+    "the package '{}' is missing in this Python: activate the environment (source .venv/bin/activate), or "
+    "pip install -r requirements.txt"
+)
 SECONDS_TO_SHOW = 0.3  # msrun shows what `tail` has read when it finds that a rank has failed
 
 
@@ -89,6 +95,10 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
         return 0  # the output has its own status
     except UserError as error:
         return _report_mistake(error, launch)
+    except ModuleNotFoundError as error:
+        if error.name not in REQUIRED:
+            return _report(traceback.format_exc(), 1, launch)
+        return _report_mistake(UserError(NOT_INSTALLED.format(error.name)), launch)
     except KeyboardInterrupt:
         return _report("stopped by Ctrl-C or kill", 130, launch)
     except Stopped as stopped:

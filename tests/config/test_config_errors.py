@@ -185,6 +185,11 @@ def test_no_section_accepts_nan_or_infinity(value):
         ),
         (["--lr"], "--lr lacks a value: give a number"),
         (["sgd"], "unknown argument 'sgd': give options as --name value"),
+        (["gpu.yaml"], "unknown argument 'gpu.yaml': did you mean -c gpu.yaml?"),
+        (
+            ["--device_target", "NPU"],
+            "device_target=NPU does not fit: give one of auto, CPU, GPU, Ascend",
+        ),
         (["-x"], "unknown argument '-x': give options as --name value"),
         (["--print_config", "--lr", "x"], "lr=x does not fit: give a number"),
     ],

@@ -80,6 +80,10 @@ MISSING = {
     "per class, as in no/train/CLASS/IMAGE.jpg",
     ("train", "--data_dir", "docs", "--ckpt_path", "no.ckpt"): "no.ckpt: no such checkpoint: check the path",
     ("train", "--data_dir", "docs", "--resume", "no.ckpt"): "no.ckpt: no such checkpoint: check the path",
+    ("train", "--data_dir", "docs", "--resume", "true"): "resume=true: no such checkpoint: give a file, or "
+    "auto for the newest one",
+    ("train", "--data_dir", "docs"): "docs/train is not a folder of images: data_dir should hold one folder "
+    "per class, as in docs/train/CLASS/IMAGE.jpg",
     ("validate",): "ckpt_path is not set, and random weights need no score: give --ckpt_path FILE, or "
     "--pretrained true",
     ("validate", "--ckpt_path", "no.pth"): "no.pth: no such file: check the path",

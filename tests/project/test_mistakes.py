@@ -83,7 +83,7 @@ def validate_inside(inside) -> Callable[..., Finished]:
         ),
         (
             ["--data_dir", "PHOTOS", "--num_classes", "2"],
-            "error: num_classes=2 is too small: PHOTOS/train has the label 2, so give 3 or more",
+            "error: num_classes=2 is too small: PHOTOS/train has 3 classes, so give 3 or more",
         ),
         (
             ["--data_dir", "PHOTOS", "--batch_size", "73"],

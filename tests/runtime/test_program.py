@@ -103,6 +103,20 @@ def test_a_name_that_no_file_can_have_is_one_line(arguments):
     assert "File name too long" in ran.stderr
 
 
+def test_a_package_of_the_requirements_that_is_missing_is_named_with_the_remedy(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mindspore", None)  # as in a Python that has none
+    assert ending(lambda: __import__("mindspore"), capsys) == (
+        2,
+        "error: the package 'mindspore' is missing in this Python: activate the environment "
+        "(source .venv/bin/activate), or pip install -r requirements.txt\n",
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug(capsys):
+    status, said = ending(lambda: __import__("mindcv.nowhere"), capsys)
+    assert (status, said.splitlines()[-1]) == (1, "ModuleNotFoundError: No module named 'mindcv.nowhere'")
+
+
 def test_another_rank_lets_the_first_one_speak_and_then_says_who_it_is():
     ran = python(
         "from time import time; from mindcv.runtime.program import run_program; print(time(), flush=True)\n"

@@ -106,7 +106,7 @@ def _fetch(source: str, path: Path, digest: str, waits: Sequence[float], timeout
     except DownloadError as error:
         raise UserError(
             f"{source} cannot be downloaded ({error}): download it by hand to {path}, set MINDCV_MIRROR to "
-            "another source, or give a file as checkpoint_path (--ckpt_path)"
+            "another source, or give a file as checkpoint_path (--pretrained false --ckpt_path FILE)"
         ) from None
     except OSError as error:
         raise _unusable(path.parent, error) from None

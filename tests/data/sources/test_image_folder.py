@@ -152,11 +152,31 @@ def test_a_class_without_an_image_is_an_error_unless_the_classes_file_states_it(
 
 
 def test_the_message_about_another_folder_shows_the_layout(tmp_path, pets):
-    for root in (tmp_path / "nowhere", tmp_path / "train"):
+    for root in (tmp_path / "nowhere", tmp_path / "train" / "ant"):
         with pytest.raises(UserError, match=r"should hold one folder per class, as in .*CLASS/IMAGE.jpg"):
             create_source("imagenet", root, "train")
     with pytest.raises(UserError, match="test is not a folder of images"):
         create_source("imagenet", pets, "test")
+
+
+@pytest.mark.parametrize("level", ["above", "below"])
+def test_a_folder_one_level_off_is_answered_with_the_one_that_was_meant(tmp_path, level):
+    meant = tmp_path / "pets"
+    write_images(meant / "train" / "cat", ["a.png"])
+    (tmp_path / "notes.txt").touch()
+    root = tmp_path if level == "above" else meant / "train"
+    with pytest.raises(UserError) as refused:
+        create_source("imagenet", root, "train")
+    assert str(refused.value) == (
+        f"{root}/train is not a folder of images: did you mean data_dir={meant}, which holds train?"
+    )
+
+
+def test_no_folder_is_suggested_where_several_could_be_meant(tmp_path):
+    for name in ("pets", "birds"):
+        write_images(tmp_path / name / "train" / "cat", ["a.png"])
+    with pytest.raises(UserError, match=r"should hold one folder per class, as in .*CLASS/IMAGE.jpg"):
+        create_source("imagenet", tmp_path, "train")
 
 
 def test_the_message_about_folders_without_images_lists_the_formats(tmp_path):

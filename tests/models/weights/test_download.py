@@ -29,7 +29,7 @@ def refused(url: str) -> str:
 def by_hand(url: str, path: Path) -> str:
     return (
         f"download it by hand to {path}, set MINDCV_MIRROR to another source, or give a file as "
-        "checkpoint_path (--ckpt_path)"
+        "checkpoint_path (--pretrained false --ckpt_path FILE)"
     )
 
 

@@ -180,6 +180,6 @@ def test_validate_takes_published_weights_from_a_mirror(server: FileServer, cach
     assert ran.stderr.splitlines()[-1] == (
         f"error: {server.url}{name} cannot be downloaded (HTTP 404 Not Found): download it by hand to "
         f"{cache / name}, set MINDCV_MIRROR to another source, or give a file as checkpoint_path "
-        "(--ckpt_path)"
+        "(--pretrained false --ckpt_path FILE)"
     )
     assert server.requests == [(f"/{name}", None)]
