@@ -115,7 +115,7 @@ def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = Fals
         logger.warning("distribute=True, but one process was started: one device is used")
     log_to_stderr(speaking=rank == 0)
     if device == "CPU" and os.environ.get(COMPILE_CACHE) == "1":
-        # Measured with 2.10: the loss differs from the second step on. Graphs are found by their number alone.
+        # Measured with 2.10 and the kernels of this project: the loss differs from the second step on.
         logger.warning(
             "%s=1: on CPU, a graph from MindSpore's cache can train differently from a compiled one, without "
             "a message: unset it",
