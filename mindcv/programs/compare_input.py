@@ -154,8 +154,7 @@ def compare(options: argparse.Namespace) -> None:
         ][1:]
     finally:
         for program in programs.values():
-            program.kill()
-            program.wait()
+            program.communicate()  # its input ends, and so does it, with processes of its own
     count = rounds[0][TRAINING][0]
     print(
         f"{count} images a pass, {options.image_size} px, batch size {options.batch_size}, "
