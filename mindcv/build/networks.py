@@ -56,22 +56,24 @@ def build_network(
         is_training: Whether it is to be trained.
         resumed: The checkpoint that its training resumes from, see `find_resumed`; it holds all the weights.
     """
+    built = resumed_options(resumed, runtime) if is_training and config.recovery.resume else None
+    resumes = built is not None  # from a file that holds all weights: those to start from are not read
     network = _network(
         config,
         classes,
         runtime,
-        resumed_options(resumed, runtime) if is_training and config.recovery.resume else {},
-        pretrained=resumed is None and _from_published(config, classes, runtime, is_training=is_training),
-        checkpoint_path=config.model.checkpoint_path,
+        built or {},
+        pretrained=not resumes and _from_published(config, classes, runtime, is_training=is_training),
+        checkpoint_path="" if resumes else config.model.checkpoint_path,
         ema=config.ema.ema and not is_training,
-        new_classifier=config.model.new_classifier and is_training,
+        new_classifier=config.model.new_classifier and is_training and not resumes,
     )
-    if config.model.checkpoint_path or (config.model.pretrained and not is_training):
+    if (config.model.checkpoint_path and not resumes) or (config.model.pretrained and not is_training):
         classifier = classifier_parameters(network) if config.model.new_classifier else []
         new = {id(parameter) for parameter in classifier}
         loaded = [parameter for parameter in network.get_parameters() if id(parameter) not in new]
         compare_weights(loaded, "ckpt_path", runtime)
-    if is_training and not config.recovery.resume:
+    if is_training and not resumes:
         _start_from_weights(config, network, classes, runtime)
     seed_dropout(network, config.system.seed, runtime.rank)
     if is_training and config.freezing.what is not None:

@@ -70,8 +70,10 @@ def find_resumed(config: Config, runtime: Runtime) -> Found | None:
     return found
 
 
-def resumed_options(found: Found | None, runtime: Runtime) -> dict[str, Any]:
+def resumed_options(found: Found | None, runtime: Runtime) -> dict[str, Any] | None:
     """Return the options that the resumed network was built with: ``bn_eps`` and ``padding``, if stored.
+
+    None if the run starts: the first rank has found nothing to resume from.
 
     A run may have taken them from a file of weights, which the options of the resumed run do not name.
 
@@ -79,10 +81,12 @@ def resumed_options(found: Found | None, runtime: Runtime) -> dict[str, Any]:
         found: From `find_resumed`, on the first rank.
         runtime: This process; all of them receive the same options.
     """
-    metadata, numbers = {} if found is None else found[1].metadata, np.zeros(2)
+    metadata, numbers = {} if found is None else found[1].metadata, np.array([found is not None, 0, 0], float)
     if "bn_eps" in metadata:
-        numbers[:] = metadata["bn_eps"], metadata["padding"] == "same"
-    eps, same = runtime.sum_over_ranks(numbers)
+        numbers[1:] = metadata["bn_eps"], metadata["padding"] == "same"
+    resumes, eps, same = runtime.sum_over_ranks(numbers)
+    if not resumes:
+        return None
     return {"bn_eps": float(eps), "padding": "same" if same else "symmetric"} if eps else {}
 
 

@@ -59,11 +59,6 @@ class Config:
         self._check_epochs()
         if self.checkpoint.policy == "top_k" and not self.validation.val_while_train:
             raise ConfigError("ckpt_save_policy=top_k ranks by validation: set val_while_train to True")
-        if self.recovery.resume and self.model.checkpoint_path:
-            raise ConfigError(
-                f"resume={self.recovery.resume} and ckpt_path={self.model.checkpoint_path} both say "
-                "what to start from: keep one"
-            )
         accumulation = self.gradient.gradient_accumulation_steps
         if accumulation > 1 and not self.data.drop_remainder:
             raise ConfigError(

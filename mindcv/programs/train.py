@@ -26,7 +26,8 @@ def train(config: Config) -> None:
 
 def check_inputs(config: Config) -> None:
     """Check that the folder of images and the files of weights are there, before MindSpore is imported."""
-    check_weights_file(config.model.checkpoint_path)
+    if not config.recovery.resume:  # a resumed run does not read it
+        check_weights_file(config.model.checkpoint_path)
     check_resumed_file(config.recovery.resume)
     existing_split(config.dataset.root, config.dataset.name, config.dataset.train_split)
 

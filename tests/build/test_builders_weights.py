@@ -14,6 +14,7 @@ from mindspore import nn
 from mindcv import build
 from mindcv.build import callbacks
 from mindcv.config import Config
+from mindcv.engine import RunPosition
 from mindcv.engine.checkpoint_averaging import average_checkpoints
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
@@ -82,8 +83,8 @@ def test_a_run_from_weights_of_timm_resumes_with_their_epsilon_and_ends_with_the
     assert (whole.metadata["bn_eps"], whole.metadata["padding"]) == (1e-5, "symmetric")
     assert whole.metadata["config"]["bn_eps"] is None
     with pytest.raises(Stopped):
-        run("stopped", 3, ckpt_path=str(weights))
-    went_on = read_checkpoint(run("stopped", resume="auto"))
+        run("stopped", 3, ckpt_path=str(weights), resume="auto")  # there is nothing to resume from yet
+    went_on = read_checkpoint(run("stopped", resume="auto", ckpt_path="moved away.safetensors"))
     assert went_on.metadata["bn_eps"] == 1e-5
     different = [n for n, v in whole.tensors.items() if v.tobytes() != went_on.tensors[n].tobytes()]
     assert different == []
@@ -95,7 +96,11 @@ def test_a_run_from_weights_of_timm_resumes_with_their_epsilon_and_ends_with_the
 
 def test_a_resumed_run_on_another_rank_gets_the_epsilon_from_the_first(tmp_path):
     path, told = tmp_path / "a.ckpt", []
-    write_checkpoint(path, ours(MODEL).parameters_dict(), {"progress": {}, "bn_eps": 1e-5, "padding": "same"})
+    write_checkpoint(
+        path,
+        ours(MODEL).parameters_dict(),
+        {"progress": RunPosition().metadata(), "bn_eps": 1e-5, "padding": "same"},
+    )
 
     class Ranks(Runtime):
         def sum_over_ranks(self, values: np.ndarray) -> np.ndarray:
@@ -109,6 +114,28 @@ def test_a_resumed_run_on_another_rank_gets_the_epsilon_from_the_first(tmp_path)
         assert (resumed is None) is (rank == 1)
         network = build.build_network(config, CLASSES, runtime, is_training=True, resumed=resumed)
         assert (epsilons(network), network.padding) == ({1e-5}, "same")
+
+
+def test_a_start_with_resume_auto_is_any_start_and_a_resumed_run_does_not_read_its_first_weights(tmp_path):
+    first, saved = tmp_path / "first.ckpt", tmp_path / "ckpt"
+    network = ours(MODEL, classes=3)
+    write_checkpoint(first, network.parameters_dict(), {"classes": ["sky", "pear", "apple"]})
+    options = {"ckpt_path": str(first), "ckpt_save_dir": str(saved)}
+
+    def start(**more) -> np.ndarray:
+        config = config_for(**options, **more)
+        resumed = build.find_resumed(config, ALONE)
+        built = build.build_network(config, CLASSES, ALONE, is_training=True, resumed=resumed)
+        return built.classifier.weight.asnumpy()
+
+    in_order = network.classifier.weight.asnumpy()[::-1]  # of CLASSES: apple, pear, sky
+    assert np.array_equal(start(), in_order)
+    assert np.array_equal(start(resume="auto"), in_order)
+    saved.mkdir()
+    metadata = {"progress": RunPosition(epoch=1).metadata()}
+    write_checkpoint(saved / f"{MODEL}-1.ckpt", network.parameters_dict(), metadata)
+    first.unlink()
+    assert not np.array_equal(start(resume="auto"), in_order)  # the run's own replace these random values
 
 
 def test_checkpoints_of_different_epsilons_are_not_averaged(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from mindspore import Parameter, Tensor
 
 from mindcv.build import callbacks
-from mindcv.config import Config, ConfigError, options_in_scope
+from mindcv.config import Config, options_in_scope
 from mindcv.engine import EpochResult, Evaluation, RunPosition, checkpoint
 from mindcv.engine.resume import different_options, find_state, restore_state
 from mindcv.engine.run_files import checkpoint_files
@@ -226,12 +226,6 @@ def test_weights_alone_cannot_be_resumed_from(monkeypatch, photos, tmp_path):
     assert str(caught.value) == (
         f"{path}: lacks the state of a training run: give it as ckpt_path, which loads the weights"
     )
-
-
-def test_two_things_to_start_from_are_refused():
-    with pytest.raises(ConfigError) as caught:
-        Config.from_options({"resume": "auto", "ckpt_path": "a.ckpt"})
-    assert str(caught.value) == "resume=auto and ckpt_path=a.ckpt both say what to start from: keep one"
 
 
 def test_options_that_differ_are_named():
