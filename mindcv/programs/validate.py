@@ -35,6 +35,7 @@ def validate(argv: Sequence[str]) -> None:
     evaluation = build.build_evaluation(config, network, data, runtime, classes=classes)()
     if runtime.is_main:
         print(evaluation)
+    assert evaluation is not None  # nothing asks it to stop
     if not math.isfinite(evaluation.loss):
         given = config.model.checkpoint_path or config.model.model_name
         raise NotFiniteError(

@@ -63,6 +63,7 @@ class Team {
       pause_briefly();
       if (spins > SPINS) sched_yield();
     }
+    if (failed_.exchange(false)) throw std::bad_alloc();
   }
 
  private:
@@ -78,7 +79,11 @@ class Team {
       const int share = int(state & ((1u << SHARE_BITS) - 1));
       if (share >= size_) return;
       if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
-      (*work_)(share);
+      try {
+        (*work_)(share);
+      } catch (...) {  // memory is all that work can run out of
+        failed_.store(true);
+      }
       left_.fetch_sub(1, std::memory_order_acq_rel);
       state = state_.load(std::memory_order_acquire);
     }
@@ -136,6 +141,7 @@ class Team {
   std::condition_variable wake_;
   std::atomic<std::uint64_t> state_{0};  // the round, and the next share of it
   std::atomic<int> left_{0}, sleeping_{0};
+  std::atomic<bool> failed_{false};
   const std::function<void(int)>* work_ = nullptr;
 };
 
