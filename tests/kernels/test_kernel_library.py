@@ -93,7 +93,9 @@ def test_a_failing_compiler_is_reported_with_its_first_error(tmp_path, monkeypat
     )
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
-    with pytest.raises(KernelsUnavailableError, match=r"c\+\+ fails \(x\.h: error: no\): install a working g\+\+$"):
+    with pytest.raises(
+        KernelsUnavailableError, match=r"c\+\+ fails \(x\.h: error: no\): install a working g\+\+$"
+    ):
         build_library(tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*kernels*"))
 
@@ -101,7 +103,10 @@ def test_a_failing_compiler_is_reported_with_its_first_error(tmp_path, monkeypat
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("MINDCV_HOME", str(tmp_path / "file"))
-    with pytest.raises(KernelsUnavailableError, match=r"file/kernels-0 cannot be written \(Not a directory\): set MINDCV_HOME to a folder$"):
+    with pytest.raises(
+        KernelsUnavailableError,
+        match=r"file/kernels-0 cannot be written \(Not a directory\): set MINDCV_HOME to a folder$",
+    ):
         library_path.__wrapped__()
 
 
