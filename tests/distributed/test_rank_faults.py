@@ -111,6 +111,16 @@ def test_an_exception_in_one_rank_is_its_traceback(job, launcher, mode, place):
 
 
 @launchers
+@pytest.mark.parametrize("place", ["inputs", "step"])
+def test_an_error_of_the_system_in_one_rank_is_a_line(job, launcher, mode, place):
+    said, finished = said_at_the_end(job(launcher, f"1:{place}:permissions", mode), launcher)
+    assert len(said) == 1, finished
+    assert re.fullmatch(r"rank 1: error: .*a/file: Permission denied: check its permissions", said[0]), (
+        finished
+    )
+
+
+@launchers
 @pytest.mark.parametrize("place", ["start", "inputs", "step"])
 def test_a_lack_of_memory_in_one_rank_is_its_traceback(job, launcher, mode, place):
     said, finished = said_at_the_end(job(launcher, f"1:{place}:memory", mode), launcher)
