@@ -255,11 +255,12 @@ def test_a_cast_list_is_read_and_never_evaluated():
 
 @pytest.mark.parametrize(("of_optimizer", "of_trainer"), [(1.0, 1.0), (128.0, 128.0), (1.0, 128.0)])
 def test_a_fixed_loss_scale_is_removed_once(of_optimizer, of_trainer):
-    data = ms.dataset.NumpySlicesDataset((IMAGES, LABELS.asnumpy()), shuffle=False).batch(2)
+    columns = (IMAGES, LABELS.asnumpy())
+    data = [ms.dataset.NumpySlicesDataset(columns, shuffle=False).batch(2) for _ in range(2)]
     plain, scaled = Linear(), Linear()
     loss = nn.CrossEntropyLoss()
-    Model(plain, loss, nn.SGD(plain.trainable_params(), 0.1)).train(2, data, dataset_sink_mode=False)
+    Model(plain, loss, nn.SGD(plain.trainable_params(), 0.1)).train(2, data[0], dataset_sink_mode=False)
     optimizer = nn.SGD(scaled.trainable_params(), 0.1, loss_scale=of_optimizer)
     model = trainer(scaled, optimizer=optimizer, loss_scale=of_trainer)
-    model.train(2, data, dataset_sink_mode=False)
+    model.train(2, data[1], dataset_sink_mode=False)
     np.testing.assert_allclose(scaled.dense.weight.asnumpy(), plain.dense.weight.asnumpy(), rtol=1e-5)
