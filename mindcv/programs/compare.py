@@ -58,15 +58,18 @@ class Contestant:
             python = str(interpreter) if name == "mindcv" else sys.executable
             command = [python, "-c", source.read_text(encoding="utf-8")]
         self.folder = None if name in OWN else tempfile.TemporaryDirectory()
-        self.process = subprocess.Popen(
-            [*command, name, json.dumps(asdict(job))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-            cwd=self.folder.name if self.folder else None,
-        )
+        try:
+            self.process = subprocess.Popen(
+                [*command, name, json.dumps(asdict(job))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=environment,
+                cwd=self.folder.name if self.folder else None,
+            )
+        except OSError as error:
+            raise UserError(f"--mindcv {interpreter}: {error.strerror}: name an interpreter") from None
         try:
             self._answer("ready")
         except UserError:

@@ -26,7 +26,7 @@ CASES = {  # options of `layers`, shape of the images
 }
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=[pytest.param("graph", marks=pytest.mark.slow), "pynative"])
 def mode(request) -> str:
     ms.set_context(mode=MODES[request.param])
     return request.param

@@ -76,6 +76,7 @@ def test_another_source_compiler_or_processor_has_a_library_of_its_own(compiler,
     assert len(set(paths)) == compiler() == 4
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_compiles(compiler, tmp_path):
     code = "import sys; from pathlib import Path; from mindcv.kernels.library import build_library\n"
     code += "print(build_library(Path(sys.argv[1])))"

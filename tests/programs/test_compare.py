@@ -46,6 +46,13 @@ def test_a_contestant_that_fails_is_named():
         Contestant("mindcv", SMALL, "/bin/false")
 
 
+def test_an_interpreter_that_is_missing_is_named():
+    with pytest.raises(
+        UserError, match="^--mindcv no/python: No such file or directory: name an interpreter$"
+    ):
+        Contestant("mindcv", SMALL, "no/python")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["train", "infer"])
 @pytest.mark.parametrize("name", ["graph", "pynative", "onnx", "torch", "torch_channels_last"])
