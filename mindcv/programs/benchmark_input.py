@@ -100,7 +100,7 @@ def compare_with_memory(config: Config, runtime: "Runtime", options: argparse.Na
         f"{processor_name()}, {usable_cores()} cores: {config.model.model_name}, "
         f"{config.image.image_resize} px, batch size {data.batch_size}, medians of {options.passes} blocks "
         f"of {options.end_to_end} steps\n"
-        f"a batch in memory: {images / median(times.fixed):,.1f} images/s\n"
+        f"data in memory:    {images / median(times.fixed):,.1f} images/s\n"
         f"the recipe's data: {images / median(times.real):,.1f} images/s\n"
         f"ratio:             {times.ratio:.3f}"
     )
