@@ -59,6 +59,10 @@ class Source(ABC):
             (int32, scalar).
         """
 
+    def sample_name(self, index: int) -> str:
+        """Return what a reader knows a sample by: its file below the split, or its number."""
+        return f"image {index}"
+
     def diagnose(self, error: Exception) -> str:
         """Describe what is wrong with the files read last, and the remedy; empty if nothing is.
 

@@ -2,10 +2,11 @@
 
 They are called in this order, so that a failing table or curve does not cost a checkpoint: `FiniteGuard`,
 `ProgressBar`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`, `LearningCurve`,
-`EpochReport`, `BadImagesReport`, the user's own, and `Stopping`.
+`EpochReport`, `BadImagesReport`, the user's own, `FinalReport` and `Stopping`.
 """
 
 from mindcv.engine.callbacks.checkpointing import Checkpointing, SaveSchedule
+from mindcv.engine.callbacks.final_report import FinalReport, ReportedEpoch
 from mindcv.engine.callbacks.finite_guard import FiniteGuard, Rollback
 from mindcv.engine.callbacks.reporting import (
     BadImagesReport,
@@ -22,10 +23,12 @@ __all__ = [
     "BadImagesReport",
     "Checkpointing",
     "EpochReport",
+    "FinalReport",
     "FiniteGuard",
     "HistoryTable",
     "LearningCurve",
     "ProgressBar",
+    "ReportedEpoch",
     "Rollback",
     "RunCallback",
     "SaveSchedule",
