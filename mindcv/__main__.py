@@ -13,11 +13,14 @@ VERBS = {
     "infer": "classify images",
     "export": "write a network as an ONNX or a MindIR file",
     "convert": "convert weights between MindSpore, timm and torchvision",
+    "add-checksum": "add a checksum to files of weights from elsewhere",
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
+    "benchmark-input": "measure the images/s of a recipe's input alone",
     "find-learning-rate": "find a learning rate for a recipe",
     "average-checkpoints": "average the weights of several checkpoints",
     "measure-scaling": "measure the efficiency of two ranks",
+    "pack": "pack an image folder into MindRecord files",
     "check-device": "compare a device's numbers with a CPU's, and write a report",
 }
 
@@ -54,16 +57,22 @@ def _run(verb: str) -> None:
             from mindcv.programs import export as program
         case "convert":
             from mindcv.programs import convert as program
+        case "add-checksum":
+            from mindcv.programs import add_checksum as program
         case "summary":
             from mindcv.programs import summary as program
         case "benchmark":
             from mindcv.programs import benchmark as program
+        case "benchmark-input":
+            from mindcv.programs import benchmark_input as program
         case "find-learning-rate":
             from mindcv.programs import find_learning_rate as program
         case "average-checkpoints":
             from mindcv.programs import average_checkpoints as program
         case "measure-scaling":
             from mindcv.programs import measure_scaling as program
+        case "pack":
+            from mindcv.programs import pack as program
         case _:
             from mindcv.programs import check_device as program
     program.main()

@@ -77,7 +77,7 @@ class UserError(ValueError):
 
 
 class ConfigError(UserError):
-    """A mistake in the options, which are the same for all processes of a run: only rank 0 prints it."""
+    """A mistake in the options, which are usually the same for all processes of a run."""
 
 
 class UnknownNameError(UserError, NotImplementedError):

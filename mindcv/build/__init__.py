@@ -3,7 +3,7 @@
 from mindcv.build.callbacks import build_callbacks
 from mindcv.build.class_names import scored_classes
 from mindcv.build.classifier import build_classifier, build_images
-from mindcv.build.evaluation import build_checkpoints, build_evaluation, build_validations
+from mindcv.build.evaluation import best_checkpoint, build_checkpoints, build_evaluation, build_validations
 from mindcv.build.exporting import (
     build_exported_network,
     build_image_format,
@@ -36,6 +36,7 @@ from mindcv.build.training_step import (
 )
 
 __all__ = [
+    "best_checkpoint",
     "broadcast_initial_values",
     "build_callbacks",
     "build_checkpoints",

@@ -13,6 +13,7 @@ from mindcv.build.pipelines import build_validation_data
 from mindcv.build.reporting import build_final_report, build_recorder
 from mindcv.build.training_step import build_statistics_exchange
 from mindcv.config import Config
+from mindcv.config.yaml_file import dump_mapping
 from mindcv.engine import CheckpointManager
 from mindcv.engine.callbacks import (
     BadImagesReport,
@@ -21,7 +22,10 @@ from mindcv.engine.callbacks import (
     FiniteGuard,
     HistoryTable,
     LearningCurve,
-    ProgressBar,
+    MetricsLog,
+    Opening,
+    OptionsFile,
+    Progress,
     Rollback,
     SaveSchedule,
     StatisticsExchange,
@@ -68,6 +72,8 @@ def build_callbacks(
     rollback: Rollback | None,
     runtime: Runtime,
     callbacks: Sequence[ms.Callback] = (),
+    *,
+    opening: Sequence[str] = (),
 ) -> list[ms.Callback]:
     """Return all callbacks of a run in their order.
 
@@ -82,6 +88,7 @@ def build_callbacks(
         rollback: Restores an earlier state, see `build_rollback`.
         runtime: This process.
         callbacks: The user's own; they are called last, before the run may stop.
+        opening: Lines to print when training begins.
     """
     any_rank = _any_rank(runtime)
     look_every = _look_every(config, runtime)
@@ -99,7 +106,8 @@ def build_callbacks(
     )
     built: list[ms.Callback] = [FiniteGuard(rollback, any_rank=any_rank)]
     if runtime.is_main:
-        built.append(ProgressBar())
+        text = dump_mapping(config.options())
+        built += [OptionsFile(config.checkpoint.folder, text), Opening(opening), Progress()]
     if exchange is not None:
         built.append(StatisticsExchange(exchange))
     if validate is not None:
@@ -108,7 +116,7 @@ def build_callbacks(
     built.append(Checkpointing(checkpoints, schedule, any_rank=any_rank))
     if runtime.is_main:
         folder = config.checkpoint.folder
-        built += [HistoryTable(folder), LearningCurve(folder), EpochReport()]
+        built += [HistoryTable(folder), MetricsLog(folder), LearningCurve(folder), EpochReport()]
     report = build_final_report(config, network, data, recorder, runtime)
     return [*built, BadImagesReport(), *callbacks, report, stopping]
 

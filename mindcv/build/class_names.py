@@ -53,7 +53,7 @@ def match_labels(source: Source, known: Sequence[str], owner: str) -> NDArray[np
         UserError: If the network does not know a class of the images.
     """
     found = list(source.classes)
-    if isinstance(source, MindRecordSource):  # the format keeps no names
+    if isinstance(source, MindRecordSource) and _are_numbers(found):  # the format keeps no names
         if len(found) > len(known):
             raise UserError(
                 f"{source.origin}: has the label {len(found) - 1}, and {owner} {len(known)} classes: give a "
@@ -99,7 +99,7 @@ def match_classifier(config: Config, network: nn.Cell, classes: Sequence[str]) -
     owner = model.checkpoint_path or f"{model.model_name}, pretrained"
     known = named_classes(owner) if model.checkpoint_path else list(imagenet_classes())
     shared = min(len(known), len(found))
-    if not known or config.dataset.name == "mindrecord" or found[:shared] == known[:shared]:
+    if not known or _unnamed(config, found) or found[:shared] == known[:shared]:
         return
     unknown = [name for name in found if name not in set(known)]
     if unknown:
@@ -125,7 +125,7 @@ def check_teacher_classes(config: Config, classes: Sequence[str]) -> None:
     """
     teacher = config.teacher
     path = teacher.model_name if teacher.is_onnx else teacher.checkpoint_path
-    known = [] if config.dataset.name == "mindrecord" else named_classes(path)
+    known = [] if _unnamed(config, classes) else named_classes(path)
     different = [(mine, its) for mine, its in zip(classes, known, strict=False) if mine != its]
     if known and (different or len(known) != len(classes)):
         mine, its = different[0] if different else (f"{len(classes)} classes", f"{len(known)}")
@@ -133,3 +133,12 @@ def check_teacher_classes(config: Config, classes: Sequence[str]) -> None:
             f"teacher={path}: its classes are not those of the images, it has '{its}' for '{mine}': use a "
             "teacher of the same classes"
         )
+
+
+def _unnamed(config: Config, classes: Sequence[str]) -> bool:
+    """Return whether the images' classes have no names: those of a MindRecord without ``classes.txt``."""
+    return config.dataset.name == "mindrecord" and _are_numbers(classes)
+
+
+def _are_numbers(classes: Sequence[str]) -> bool:
+    return list(classes) == [str(label) for label in range(len(classes))]

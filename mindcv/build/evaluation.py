@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from mindspore import Parameter, Tensor, nn
 from tqdm import tqdm
@@ -15,10 +16,12 @@ from mindcv.engine import CheckpointManager, Evaluation, PredictionRecorder, eva
 from mindcv.loss import create_loss
 from mindcv.models.registry import find_model
 from mindcv.models.weights.network_loading import evaluation_options
+from mindcv.runtime.progress import track
 from mindcv.runtime.session import Runtime
 from mindcv.step import EvalStep
 
 __all__ = [
+    "best_checkpoint",
     "build_checkpoints",
     "build_evaluation",
     "build_validations",
@@ -59,13 +62,14 @@ def build_evaluation(
         create_loss(config.loss.name, reduction="none"),
         with_logits=recorder is not None,
     )
+    steps = data.steps_per_epoch
 
     def run() -> Evaluation | None:
         if recorder is not None:
             recorder.begin()
         evaluation = evaluate(
             step,
-            relabelled(evaluation_batches(data), labels),
+            relabelled(track(evaluation_batches(data), steps, "validation", speaks=runtime.is_main), labels),
             data.batch_size,
             combine=runtime.sum_over_ranks,
             stop_requested=stop_requested,
@@ -107,6 +111,11 @@ def build_validations(
         return build_evaluation(config, network, data, runtime, stop_requested, recorder=recorder), None
     validate_ema = build_evaluation(config, ema_model, data, runtime, stop_requested, recorder=recorder)
     return build_evaluation(config, network, data, runtime, stop_requested), validate_ema
+
+
+def best_checkpoint(config: Config) -> Path:
+    """Return the file of the best epoch, which exists once an epoch was validated."""
+    return Path(config.checkpoint.folder) / f"{find_model(config.model.model_name).name}_best.ckpt"
 
 
 def build_checkpoints(

@@ -6,6 +6,7 @@ from typing import Any
 
 from mindspore import nn
 
+from mindcv.build.agreement import compare_weights
 from mindcv.build.class_names import check_teacher_classes, match_classifier
 from mindcv.build.pipelines import channel_scale, count_classes
 from mindcv.build.resumed_run import Found, resumed_options
@@ -27,6 +28,7 @@ from mindcv.step import (
     Normalized,
     mixed_precision,
 )
+from mindcv.structure import classifier_parameters
 
 __all__ = ["build_ema_model", "build_forward", "build_network", "normalized"]
 
@@ -64,6 +66,11 @@ def build_network(
         ema=config.ema.ema and not is_training,
         new_classifier=config.model.new_classifier and is_training,
     )
+    if config.model.checkpoint_path or (config.model.pretrained and not is_training):
+        classifier = classifier_parameters(network) if config.model.new_classifier else []
+        new = {id(parameter) for parameter in classifier}
+        loaded = [parameter for parameter in network.get_parameters() if id(parameter) not in new]
+        compare_weights(loaded, "ckpt_path", runtime)
     if is_training and not config.recovery.resume:
         _start_from_weights(config, network, classes, runtime)
     seed_dropout(network, config.system.seed, runtime.rank)

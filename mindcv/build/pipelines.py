@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mindcv.build.agreement import compare_images
 from mindcv.build.class_names import check_teacher_classes
 from mindcv.config import OPTIONS, Config
 from mindcv.data import (
@@ -46,7 +47,7 @@ ALL_IMAGES = {"shuffle": False, "num_samples": None, "drop_remainder": False}
 def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
     """Return the training images, augmented, as batches of this rank."""
     find_model(config.model.model_name)  # a wrong name is reported before the dataset is read
-    source = _source(config, config.dataset.train_split)
+    source = _shared_source(config, config.dataset.train_split, runtime)
     if runtime.is_main and count_classes(config, source.classes) > len(source.classes):
         logger.warning(
             "num_classes=%d, and %s has %d classes: the other outputs have no images",
@@ -81,7 +82,7 @@ def build_validation_data(config: Config, runtime: Runtime, *, named: bool = Fal
         named: Whether the network's classes are known by name, so that `match_labels` checks the labels.
     """
     return Pipeline(
-        source=_source(config, config.dataset.val_split),
+        source=_shared_source(config, config.dataset.val_split, runtime),
         transform=build_evaluation_transforms(config),
         rank=runtime.rank,
         world_size=runtime.world_size,
@@ -129,6 +130,13 @@ def worker_threads(config: Config) -> int:
 
 def _loading(config: Config) -> dict[str, Any]:
     return {**vars(config.data), "num_parallel_workers": worker_threads(config)}
+
+
+def _shared_source(config: Config, split: str, runtime: Runtime) -> Source:
+    """The samples of a split, which are the same on all ranks."""
+    source = _source(config, split)
+    compare_images(source, split, runtime)
+    return source
 
 
 def _source(config: Config, split: str) -> Source:

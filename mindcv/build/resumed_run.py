@@ -3,7 +3,8 @@
 import dataclasses
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,38 @@ from mindcv.config import Config, options_in_scope
 from mindcv.data import Pipeline
 from mindcv.engine import CheckpointManager, RunPosition
 from mindcv.engine.callbacks import Rollback
-from mindcv.engine.checkpoint import refuse_earlier_run
 from mindcv.engine.resume import check_steps, different_options, find_state, read_state, restore_state
+from mindcv.engine.run_files import refuse_earlier_run
 from mindcv.errors import NotFiniteError
 from mindcv.files.checkpoint_file import Checkpoint
+from mindcv.files.folder_lock import FolderLock
 from mindcv.models.registry import find_model
 from mindcv.runtime.collectives import broadcast_parameters
 from mindcv.runtime.session import Runtime
 
-__all__ = ["Found", "build_rollback", "find_resumed", "restore_run", "resumed_options"]
+__all__ = ["Found", "build_rollback", "find_resumed", "locked_folder", "restore_run", "resumed_options"]
 
 Found = tuple[Path, Checkpoint]  # a checkpoint's path and its content
 
 logger = logging.getLogger("mindcv.build")
+
+
+@contextmanager
+def locked_folder(config: Config, runtime: Runtime) -> Iterator[None]:
+    """Lock `ckpt_save_dir` on the first rank, if it exists, before the run's state is read from it.
+
+    Its `CheckpointManager` acquires the same lock again, and keeps it while it trains.
+
+    Raises:
+        UserError: If another run uses the folder.
+    """
+    lock = FolderLock(config.checkpoint.folder)
+    if runtime.is_main and lock.folder.is_dir():
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def find_resumed(config: Config, runtime: Runtime) -> Found | None:
@@ -90,7 +110,7 @@ def restore_run(
     if found is not None and checkpoints is not None:
         position = _restored(found, state, steps_per_epoch, checkpoints)
         changed = different_options(
-            found[1].metadata["config"], config.options(), ignored=options_in_scope("run")
+            found[1].metadata.get("config", {}), config.options(), ignored=options_in_scope("run")
         )
         if changed:
             logger.warning("resumes with other options: %s", changed)

@@ -44,7 +44,7 @@ def with_resumed_workers(
     if not isinstance(stored, list) or not all(type(number) is int and number > 0 for number in stored):
         raise UserError(f"{path}: its list of workers is damaged: use another file")
     asked = config.data.num_parallel_workers
-    if len(stored) == runtime.world_size and metadata["config"].get("num_parallel_workers") == asked:
+    if len(stored) == runtime.world_size and metadata.get("config", {}).get("num_parallel_workers") == asked:
         numbers[:] = stored
     workers = int(runtime.sum_over_ranks(numbers)[runtime.rank])
     return dataclasses.replace(data, resumed_workers=workers) if workers else data

@@ -1,6 +1,5 @@
 """Read what a checkpoint or an exported network stores about itself: its training's options, its classes."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from mindcv.config import OPTION_TYPES, Config, given_option, load_config, optio
 from mindcv.errors import UserError
 from mindcv.export import METADATA
 from mindcv.files.onnx_network import open_onnx
+from mindcv.files.stored_metadata import parse_metadata
 from mindcv.models.registry import find_model
 from mindcv.models.weights.weight_files import read_weights
 
@@ -116,18 +116,10 @@ def stored_options(path: str | Path) -> tuple[dict[str, Any], list[str]]:
     path = Path(path)
     metadata = _exported(path) if path.suffix == ".onnx" else read_weights(path).metadata
     options, classes = metadata.get("config") or {}, metadata.get("classes") or []
-    if not isinstance(options, Mapping) or not isinstance(classes, list):
-        raise UserError(f"{path}: the options or classes stored in it have an unknown form: use another file")
-    return dict(options), [str(name) for name in classes]
+    return dict(options), list(classes)
 
 
 def _exported(path: Path) -> Mapping[str, Any]:
     """The metadata that export.py has written into an ONNX file; empty if another program wrote the file."""
     text = open_onnx(path).get_modelmeta().custom_metadata_map.get(METADATA, "{}")
-    try:
-        metadata = json.loads(text)
-    except ValueError:
-        metadata = None
-    if not isinstance(metadata, Mapping):
-        raise UserError(f"{path}: its metadata '{METADATA}' is not JSON of options: export it again")
-    return metadata
+    return parse_metadata(path, text, METADATA)

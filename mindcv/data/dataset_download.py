@@ -15,6 +15,8 @@ __all__ = [
     "get_dataset_download_root",
 ]
 
+LARGEST = 1 << 30  # bytes; the largest of them has 170 MB
+
 
 def get_dataset_download_root() -> str:
     """Return the folder that downloaded datasets are kept in."""
@@ -54,6 +56,7 @@ class MnistDownload(DownLoad):
         path: The folder of the files.
     """
 
+    largest = LARGEST
     url_path = "https://ossci-datasets.s3.amazonaws.com/mnist/"
     resources = (
         ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
@@ -87,6 +90,7 @@ class _Cifar(DownLoad):
         root: Folder for it.
     """
 
+    largest = LARGEST
     url: tuple[str, str]
     base_dir: str
     resources: tuple[str, ...]

@@ -1,6 +1,7 @@
 """The table, the curve and the closing summary of a training run."""
 
 import csv
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,12 +76,13 @@ def _cells(validation: Evaluation | None) -> tuple[str, str, str]:
     )
 
 
-def summarize_run(results: Sequence[EpochResult], folder: str | Path) -> str:
-    """Return the closing lines of a run: its time, its best epoch and its files.
+def summarize_run(results: Sequence[EpochResult], folder: str | Path, best_path: Path | None = None) -> str:
+    """Return the closing lines of a run: its time, its best epoch, its files, and the next command.
 
     Args:
         results: The epochs of the run.
         folder: Where its table and its curve are.
+        best_path: The checkpoint of its best epoch, if there is one.
     """
     seconds = sum(r.train_seconds + r.val_seconds for r in results)
     count, best = len(results), best_result(results)
@@ -88,7 +90,10 @@ def summarize_run(results: Sequence[EpochResult], folder: str | Path) -> str:
     if best is not None:
         model = "EMA, " if best.ema_validation is not None else ""
         lines.append(f"best epoch {best.epoch}: {model}{best.deciding}")
-    return "\n".join([*lines, f"curve: {Path(folder) / CURVE}   table: {Path(folder) / TABLE}"])
+    lines.append(f"curve: {Path(folder) / CURVE}   table: {Path(folder) / TABLE}")
+    if best_path is not None:
+        lines.append(f"next: python infer.py IMAGE --ckpt_path {shlex.quote(str(best_path))}")
+    return "\n".join(lines)
 
 
 def draw_curve(results: Sequence[EpochResult], path: Path) -> None:

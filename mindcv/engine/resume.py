@@ -7,7 +7,8 @@ from typing import Any
 
 from mindspore import Parameter, Tensor, ops
 
-from mindcv.engine.checkpoint import checkpoint_files
+from mindcv.engine.run_files import RunFile, checkpoint_files, describe, read_run_file
+from mindcv.engine.run_position import RunPosition
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import Checkpoint, read_checkpoint
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_state(folder: str | Path, *names: str) -> tuple[Path, Checkpoint] | None:
-    """Return the newest intact checkpoint of a run, with its path.
+    """Return the newest intact checkpoint of a run, with its path: the one with the most steps.
 
     A damaged one is skipped with a warning.
 
@@ -32,7 +33,8 @@ def find_state(folder: str | Path, *names: str) -> tuple[Path, Checkpoint] | Non
         UserError: If there are checkpoints, but all are damaged.
     """
     files = checkpoint_files(Path(folder), *names)
-    for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    described = {path: read_run_file(path) for path in files}
+    for path in sorted(files, key=lambda path: _newness(described[path]), reverse=True):
         try:
             return path, read_state(path)
         except UserError as error:
@@ -42,18 +44,38 @@ def find_state(folder: str | Path, *names: str) -> tuple[Path, Checkpoint] | Non
     return None
 
 
+def _newness(file: RunFile | None) -> tuple[int, ...]:
+    """Sort a file whose age nobody can read before all others, so that it is named."""
+    return (1,) if file is None else (0, *file.age)
+
+
 def read_state(path: str | Path) -> Checkpoint:
     """Read a checkpoint from which a run can be resumed.
 
     Raises:
-        UserError: If it cannot be read, or holds weights only.
+        UserError: If it cannot be read, holds weights only, or its state cannot be understood.
     """
     checkpoint = read_checkpoint(path)
     if "progress" not in checkpoint.metadata:
         raise UserError(
             f"{path}: lacks the state of a training run: give it as ckpt_path, which loads the weights"
         )
+    if not _is_sound(Path(path), checkpoint.metadata):
+        raise UserError(f"{path}: its state of a training run is damaged: use another checkpoint")
     return checkpoint
+
+
+def _is_sound(path: Path, metadata: Mapping[str, Any]) -> bool:
+    """Return whether the values that resuming needs are of their types; anybody may have written them."""
+    try:
+        RunPosition.from_metadata(metadata["progress"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return (
+        describe(path, metadata) is not None
+        and isinstance(metadata.get("config", {}), Mapping)
+        and isinstance(metadata.get("bn_eps", 0.0), float | int)
+    )
 
 
 def restore_state(path: Path, found: Mapping[str, Any], state: Mapping[str, Parameter | Tensor]) -> None:

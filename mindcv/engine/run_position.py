@@ -41,9 +41,15 @@ class RunPosition:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "RunPosition":
-        """Return the position that `metadata` describes."""
+        """Return the position that `metadata` describes.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: If they are not those of a position.
+        """
         results = tuple(_result(result) for result in metadata["results"])
-        return cls(**{**metadata, "losses": tuple(metadata["losses"]), "results": results})
+        losses = tuple(float(loss) for loss in metadata["losses"])
+        numbers = {key: value for key, value in metadata.items() if key not in ("results", "losses")}
+        return cls(**_numbers(numbers), losses=losses, results=results)
 
     def shared(self, sum_over_ranks: Callable[[np.ndarray], np.ndarray]) -> "RunPosition":
         """Return rank 0's position on every rank.
@@ -69,8 +75,15 @@ class RunPosition:
 
 
 def _result(values: Mapping[str, Any]) -> EpochResult:
-    scored = {
-        name: None if values[name] is None else Evaluation(**values[name])
-        for name in ("validation", "ema_validation")
-    }
-    return EpochResult(**{**values, **scored})
+    names = ("validation", "ema_validation")
+    scored = {name: None if values[name] is None else Evaluation(**_numbers(values[name])) for name in names}
+    numbers = _numbers({name: value for name, value in values.items() if name not in names})
+    return EpochResult(**{**numbers, **scored})
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of a file, all of which must be numbers."""
+    for name, value in values.items():
+        if type(value) not in (int, float):
+            raise TypeError(f"{name}={value!r} is not a number")
+    return dict(values)

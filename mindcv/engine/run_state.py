@@ -25,6 +25,10 @@ class Interval:
         lr: Learning rate of the last of these updates.
         losses: Training loss of each batch on this device; with data sinking, only the epoch's last one.
         images_per_second: Training images per second over all devices.
+        batches: The batches themselves.
+        seconds: Their time.
+        waiting: Fraction of that time, from 0 to 1, in which the host waited for images; None with data
+            sinking, where the device fetches its own.
     """
 
     epoch: int
@@ -33,6 +37,9 @@ class Interval:
     lr: float
     losses: tuple[float, ...]
     images_per_second: float
+    batches: int
+    seconds: float
+    waiting: float | None
 
 
 class RunState:
@@ -171,11 +178,21 @@ class RunState:
         self.losses.begin(begun.losses)
         now = perf_counter()
         self._started, self._read_at = now - begun.seconds, now
+        self._waited, self._step_ended = 0.0, now
+
+    def begin_step(self) -> None:
+        """Count the time since the last step, which the host spent waiting for a batch."""
+        self._waited += perf_counter() - self._step_ended
+
+    def end_step(self) -> None:
+        """Note the time at which the host begins to wait for the next batch."""
+        self._step_ended = perf_counter()
 
     def read_losses(self) -> bool:
         """Read the losses of the batches since the last reading; returns whether there were any."""
         losses, before = self.losses.read(), self._read_at
         self._read_at = perf_counter()
+        seconds, waited, self._waited = self._read_at - before, self._waited, 0.0
         if losses:
             batches = self.data.steps_per_epoch if self.sinks else len(losses)
             self.interval = Interval(
@@ -184,7 +201,10 @@ class RunState:
                 step=self.updates,
                 lr=self.learning_rate(),
                 losses=losses,
-                images_per_second=self._images(batches) / (self._read_at - before),
+                images_per_second=self._images(batches) / seconds,
+                batches=batches,
+                seconds=seconds,
+                waiting=None if self.sinks else min(waited / seconds, 1.0),
             )
         return bool(losses)
 

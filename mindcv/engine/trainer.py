@@ -134,6 +134,7 @@ class Trainer:
 
     def begin_step(self, params: dict[str, Any]) -> None:
         """Notify the callbacks that a step begins."""
+        self.run.begin_step()
         self.callbacks.mindspore_event("on_train_step_begin", params)
 
     def end_step(self, params: dict[str, Any]) -> None:
@@ -145,6 +146,7 @@ class Trainer:
             self._read_losses()
         if not run.sinks and run.finished_update:
             self._save_or_stop()
+        run.end_step()
 
     def end_epoch(self, params: dict[str, Any]) -> None:
         """Let callbacks validate, and report the result."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mindcv.errors import UserError
+from mindcv.files.atomic import write_atomically
 from mindcv.files.cache_folder import cache_folder
 from mindcv.files.download import DownloadError, download
 from mindcv.files.file_types import detect_file_type
@@ -25,7 +26,13 @@ OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 
 
 class DownLoad:
-    """Fetches files over http and https, verifies them and unpacks archives."""
+    """Fetches files over http and https, verifies them and unpacks archives.
+
+    Attributes:
+        largest: Bytes that a downloaded file may have.
+    """
+
+    largest = 256 << 30  # ImageNet's archive of training images has 138 GiB
 
     @staticmethod
     def calculate_md5(file_path: str, chunk_size: int = 1024 * 1024) -> str:
@@ -93,7 +100,11 @@ class DownLoad:
         suffix, archive, compression = kind
         if archive is None:
             target = from_path.removesuffix(suffix)
-            with OPENERS[suffix](from_path, "rb") as packed, Path(target).open("wb") as plain:
+            with (
+                write_atomically(Path(target)) as (partial,),
+                OPENERS[suffix](from_path, "rb") as packed,
+                partial.open("wb") as plain,
+            ):
                 shutil.copyfileobj(packed, plain)
             return target
         unpack = self.extract_tar if archive == ".tar" else self.extract_zip
@@ -111,7 +122,7 @@ class DownLoad:
         Raises:
             UserError: It cannot be fetched or written.
         """
-        _fetch(url, Path(file_path), None)
+        _fetch(url, Path(file_path), None, self.largest)
 
     def download_url(
         self, url: str, path: str | None = None, filename: str | None = None, md5: str | None = None
@@ -131,7 +142,7 @@ class DownLoad:
         target = folder / (filename or _name(url))
         if target.is_file() and (md5 is None or self.check_md5(str(target), md5)):
             return
-        _fetch(url, target, md5)
+        _fetch(url, target, md5, self.largest)
 
     def download_and_extract_archive(
         self,
@@ -169,20 +180,21 @@ def _folder(archive: str, to_path: str | None) -> Path:
 
 def _name(url: str) -> str:
     name = unquote(urlsplit(url).path).rpartition("/")[2]
-    if not name:
+    if name in ("", ".", "..") or "\0" in name:
         raise UserError(f"{url}: the address does not end in a file's name: give filename")
     return name
 
 
-def _fetch(url: str, target: Path, md5: str | None) -> None:
+def _fetch(url: str, target: Path, md5: str | None, largest: int) -> None:
     """Fetch a file under a name of this process's own, verify it and move it into place."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise UserError(f"{url}: files are fetched by http or https: give such an address")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)  # of an earlier process of this number, or put there by somebody else
         try:
-            download(url, part)
+            download(url, part, largest=largest)
             found = DownLoad.calculate_md5(str(part))
             if md5 is not None and found != md5:
                 raise UserError(f"{url}: the MD5 of the file is {found}, not {md5}: try again or fix md5")

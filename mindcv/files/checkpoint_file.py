@@ -1,19 +1,10 @@
 """Checkpoint files: written atomically, verified when read.
 
-A file is an ordinary MindSpore checkpoint, which `mindspore.load_checkpoint` reads anywhere, in three parts::
-
-    head    one record that names the format
-    body    the tensors, and one record of JSON with everything else
-    tail    one record with the SHA-256 of head and body
-
-Records of a MindSpore checkpoint may simply follow each other (it is a repeated protobuf field), so the parts
-are written by MindSpore and joined here. MindSpore's own CRC is not enough: a file cut between two records
-passes it, because the CRC is cut off with them.
+A file is an ordinary MindSpore checkpoint, which `mindspore.load_checkpoint` reads anywhere. Its tensors are
+followed by a record of JSON with everything else, and `mindcv.files.checkpoint_checksum` adds the checksum.
 """
 
-import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +13,14 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor
+from mindspore.common import np_dtype
 
 from mindcv.errors import UserError
 from mindcv.files.atomic import write_atomically
+from mindcv.files.checkpoint_checksum import HEAD, METADATA, open_checkpoint, with_checksum_record
+from mindcv.files.mindspore_records import TEXT, Record
+from mindcv.files.protection import tell_unprotected
+from mindcv.files.stored_metadata import parse_metadata
 from mindcv.runtime.quiet import quiet_logging
 
 __all__ = [
@@ -44,11 +40,6 @@ EMA_PREFIX = "ema."
 OPTIMIZER = "optimizer."
 STEP = "step."
 TRAINING_STATE = (OPTIMIZER, STEP)
-
-_HEAD = "mindcv.checkpoint"
-_VERSION = 1
-_METADATA = "mindcv.metadata"
-_CHECKSUM = "mindcv.sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +72,7 @@ def write_checkpoint(
     """
 
     def content(partial: Path) -> bytes:
-        head = _records(partial, {}, {_HEAD: _VERSION})
-        body = _records(partial, tensors, {_METADATA: json.dumps(dict(metadata))})
-        return head + body + _checksum_record(partial, head + body)
+        return with_checksum_record(_records(partial, tensors, {METADATA: json.dumps(dict(metadata))}))
 
     write_file(path, content)
 
@@ -110,6 +99,8 @@ def write_file(path: Path, content: Callable[[Path], bytes]) -> None:
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint of this project or any other MindSpore checkpoint.
 
+    MindSpore's reader is not used, because it trusts the file: see `mindcv.files.mindspore_records`.
+
     Args:
         path: A file ending in ``.ckpt``.
 
@@ -117,43 +108,25 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         UserError: If the file is missing, truncated, damaged, or not a checkpoint.
     """
     path = Path(path)
-    content = _content(path)
-    has_checksum = _HEAD.encode() in content[:64] or _CHECKSUM.encode() in content[-512:]
-    if has_checksum:
-        with tempfile.TemporaryDirectory() as folder:
-            length = len(_checksum_record(Path(folder) / "checksum.ckpt", b""))
-            if content[-length:] != _checksum_record(Path(folder) / "checksum.ckpt", content[:-length]):
-                raise UserError(f"{path}: the checkpoint is truncated or damaged: use another one")
-    try:
-        with quiet_logging():
-            records: dict[str, Any] = ms.load_checkpoint(str(path))
-    except (ValueError, RuntimeError, TypeError, OSError, KeyError):
-        raise UserError(f"{path}: not a MindSpore checkpoint, or damaged: check the file") from None
-    tensors = {
-        name: value.asnumpy()
-        for name, value in records.items()
-        if isinstance(value, Tensor) and name != _HEAD
-    }
+    records, protection = open_checkpoint(path)
+    tensors = {name: _array(record) for name, record in records.items() if record.type != TEXT}
+    tensors.pop(HEAD, None)
+    text = records[METADATA].text() if METADATA in records else "{}"
+    if protection is None:
+        tell_unprotected(path)
     return Checkpoint(
-        tensors=tensors, metadata=json.loads(records.get(_METADATA, "{}")), has_checksum=has_checksum
+        tensors=tensors,
+        metadata=parse_metadata(path, text, METADATA),
+        has_checksum=protection == "sha256",
     )
 
 
-def _content(path: Path) -> bytes:
-    if path.suffix != ".ckpt":
-        raise UserError(f"{path}: a MindSpore checkpoint ends in .ckpt: give such a file")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such checkpoint: check the path") from None
-    except OSError as error:
-        raise UserError(f"{path}: the checkpoint cannot be read ({error.strerror}): check the path") from None
-    if not content:
-        raise UserError(f"{path}: the checkpoint is empty: use another one")
-    return content
+def _array(record: Record) -> np.ndarray:
+    array = record.array()
+    return array.view(np_dtype.bfloat16) if record.type == "BFloat16" else array
 
 
-def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str | int]) -> bytes:
+def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str]) -> bytes:
     """Return a complete checkpoint as bytes; MindSpore writes it to `path`, a temporary file."""
     records = [{"name": name, "data": value} for name, value in tensors.items()]
     with quiet_logging():
@@ -161,7 +134,3 @@ def _records(path: Path, tensors: Mapping[str, Tensor], others: Mapping[str, str
     content = path.read_bytes()
     path.unlink()
     return content
-
-
-def _checksum_record(path: Path, content: bytes) -> bytes:
-    return _records(path, {}, {_CHECKSUM: hashlib.sha256(content).hexdigest()})

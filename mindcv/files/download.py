@@ -23,12 +23,15 @@ from urllib.request import (
 
 from tqdm import tqdm
 
-__all__ = ["TIMEOUT", "WAITS", "DownloadError", "download"]
+from mindcv.files.ordinary_file import open_ordinary, ordinary_size
+
+__all__ = ["LARGEST", "TIMEOUT", "WAITS", "DownloadError", "download"]
 
 logger = logging.getLogger(__name__)
 
 WAITS = (1.0, 2.0, 4.0)  # seconds before each retry
 TIMEOUT = 30.0  # seconds without an answer
+LARGEST = 4 << 30  # bytes; the weights of the networks here have at most 30 MB
 CHUNK = 1 << 16
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # statuses that a retry may change
 
@@ -41,7 +44,14 @@ class _Cut(Exception):  # noqa: N818, it is not a failure yet
     """A connection failed or ended too early; another one may succeed."""
 
 
-def download(url: str, part: Path, *, waits: Sequence[float] = WAITS, timeout: float = TIMEOUT) -> None:
+def download(
+    url: str,
+    part: Path,
+    *,
+    waits: Sequence[float] = WAITS,
+    timeout: float = TIMEOUT,
+    largest: int = LARGEST,
+) -> None:
     """Download the missing end of a file.
 
     Args:
@@ -49,19 +59,20 @@ def download(url: str, part: Path, *, waits: Sequence[float] = WAITS, timeout: f
         part: The file, which may have the beginning already. Received bytes stay there even after an error.
         waits: Seconds to wait before each retry. Only consecutive tries that receive nothing count.
         timeout: Seconds without an answer after which a connection counts as cut.
+        largest: Bytes that a file may have. More than these are neither requested nor kept.
 
     Raises:
         DownloadError: The download failed.
-        OSError: The file could not be written.
+        OSError: The file could not be written, or is a link.
     """
-    failures, furthest = 0, _size(part)
+    failures, furthest = 0, ordinary_size(part)
     while True:
         try:
-            return _fetch_rest(url, part, timeout)
+            return _fetch_rest(url, part, timeout, largest)
         except _Cut as cut:
             reason = str(cut)
-        if _size(part) > furthest:
-            failures, furthest = 0, _size(part)
+        if ordinary_size(part) > furthest:
+            failures, furthest = 0, ordinary_size(part)
         if failures == len(waits):
             raise DownloadError(reason)
         logger.info("%s: %s; tried again in %g s", url, reason, waits[failures])
@@ -69,9 +80,9 @@ def download(url: str, part: Path, *, waits: Sequence[float] = WAITS, timeout: f
         failures += 1
 
 
-def _fetch_rest(url: str, part: Path, timeout: float) -> None:
+def _fetch_rest(url: str, part: Path, timeout: float, largest: int) -> None:
     """Request the missing bytes once, or all bytes where the server cannot resume."""
-    start = _size(part)
+    start = ordinary_size(part)
     with _request(url, part, timeout) as response:
         if response.status == 206 and not _continues(response, start):
             part.unlink(missing_ok=True)
@@ -81,30 +92,45 @@ def _fetch_rest(url: str, part: Path, timeout: float) -> None:
         elif response.status != 206:
             raise DownloadError(f"HTTP {response.status} {response.reason}")
         total = None if response.length is None else start + response.length
-        with (
-            part.open("ab" if start else "wb") as file,
-            tqdm(
-                total=total,
-                initial=start,
-                desc=part.stem,
-                unit="B",
-                unit_scale=True,
-                leave=False,
-                disable=None,
-            ) as bar,
-        ):
-            for chunk in _chunks(response):
-                file.write(chunk)
-                bar.update(len(chunk))
-            file.flush()
-            os.fsync(file.fileno())
-    if total is not None and _size(part) < total:
-        raise _Cut(f"the connection was cut after {_size(part)} of {total} bytes")
+        if total is not None and total > largest:
+            raise DownloadError(f"the file has {total} bytes, and at most {largest} are accepted")
+        _receive(response, part, start, total, largest)
+    if total is not None and ordinary_size(part) < total:
+        raise _Cut(f"the connection was cut after {ordinary_size(part)} of {total} bytes")
+
+
+def _receive(
+    response: http.client.HTTPResponse, part: Path, start: int, total: int | None, largest: int
+) -> None:
+    """Append to the first bytes of a file what a server sends, which may state no size or a wrong one."""
+    number = open_ordinary(part, os.O_WRONLY | os.O_CREAT)
+    with (
+        os.fdopen(number, "wb") as file,
+        tqdm(
+            total=total,
+            initial=start,
+            desc=part.stem,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=None,
+        ) as bar,
+    ):
+        file.truncate(start)
+        file.seek(start)
+        for chunk in _chunks(response):
+            file.write(chunk)
+            bar.update(len(chunk))
+            if file.tell() > largest:
+                part.unlink(missing_ok=True)
+                raise DownloadError(f"the server sends more than the {largest} bytes that are accepted")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _request(url: str, part: Path, timeout: float) -> http.client.HTTPResponse:
     """Return the server's response to a request for the bytes that a file lacks."""
-    start = _size(part)
+    start = ordinary_size(part)
     headers = {"User-Agent": "mindcv"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -153,10 +179,6 @@ def _said(error: BaseException | str) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return "the connection was cut"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
 
 
 class _Redirects(HTTPRedirectHandler):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mindcv.errors import UserError
 
-__all__ = ["check_weights_file", "existing_folder", "expected_folder"]
+__all__ = ["check_weights_file", "existing_folder", "expected_folder", "size_of"]
 
 KINDS = {".ckpt": "checkpoint", ".onnx": "ONNX file"}
 
@@ -45,3 +45,11 @@ def expected_folder(root: Path, split: str) -> str:
     missing = root if not root.is_dir() else root / split
     pattern = root / split / "CLASS" / "IMAGE.jpg"
     return f"{missing} is not a folder of images: data_dir should hold one folder per class, as in {pattern}"
+
+
+def size_of(path: str | Path) -> str:
+    """Return the size of a file in words, also where there is none."""
+    try:
+        return f"{Path(path).stat().st_size} bytes"
+    except OSError as error:
+        return f"no size ({error.strerror})"

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
+import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError, did_you_mean
+from mindcv.kernels import AcceleratedFeatures
 from mindcv.models.classifier_head import ClassifierHead
 from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
 from mindcv.models.layers import Block, GlobalMean, Padding, SqueezeExcite, conv_norm, make_divisible
@@ -88,6 +90,8 @@ class InvertedResidualNetwork(ClassifierHead):
         UserError: If an argument is out of range.
     """
 
+    kernels = AcceleratedFeatures(pool=False)
+    pooled_kernels = AcceleratedFeatures(pool=True)
     activation: type[nn.Cell] = nn.ReLU  # of the stem, the head, and the stages that name no other
     stem_padding: Padding | None = None  # None: the blocks'
 
@@ -207,10 +211,18 @@ class InvertedResidualNetwork(ClassifierHead):
         """Map images (N, in_channels, H, W) to features (N, C, ceil(H / 32), ceil(W / 32))."""
         if self.is_random and self.training:
             ops.assign_add(self.passes, 1)
+        kernels = self.kernels
+        if kernels is not None and x.dtype == ms.float32:
+            return kernels(x)
         return self.features(x)
 
     def construct(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
+        kernels = self.pooled_kernels
+        if kernels is not None and x.dtype == ms.float32:
+            if self.is_random and self.training:
+                ops.assign_add(self.passes, 1)
+            return self.forward_head(kernels(x))  # the mean of a single position is the position
         return self.forward_head(self.forward_features(x))
 
 

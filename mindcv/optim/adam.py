@@ -6,7 +6,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
-from mindcv.optim.base import ParameterwiseOptimizer, bias_correction
+from mindcv.kernels import FusedUpdate
+from mindcv.optim.base import ParameterwiseOptimizer, bias_correction, update_all
 
 __all__ = ["Adam"]
 
@@ -33,6 +34,12 @@ class Adam(ParameterwiseOptimizer):
     """
 
     decoupled = False
+    fused = FusedUpdate(
+        "UpdateAdam",
+        lambda own: (own.moment1, own.moment2),
+        lambda own: (_number(own.beta1), _number(own.beta2), float(own.nesterov), float(own.decoupled)),
+        decoupled=lambda own: own.decoupled,
+    )
 
     def __init__(
         self,
@@ -57,15 +64,22 @@ class Adam(ParameterwiseOptimizer):
         self.beta1 = Tensor(beta1, ms.float32)
         self.beta2 = Tensor(beta2, ms.float32)
         self.eps = eps
+        self.nesterov = nesterov
         self.adam = ops.Adam(use_nesterov=nesterov)
 
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
         t = self.update_number()
-        rates = self.advance()
         correction1 = bias_correction(self.log_beta1, t)
         correction2 = ops.sqrt(bias_correction(self.log_beta2, t))
+        fused = self.fused
+        if fused is not None:
+            lr = self.get_lr()
+            self.assignadd(self.global_step, self.global_step_increase_tensor)
+            values = ops.stack((correction2 / correction1, self.eps * correction2))
+            return update_all(fused, values, lr, self.parameters, gradients)
+        rates = self.advance()
         update = ops.partial(
             _update, self.adam, self.beta1, self.beta2, self.eps * correction2, correction2 / correction1
         )
@@ -73,6 +87,10 @@ class Adam(ParameterwiseOptimizer):
         return self.hyper_map(
             update, rates, self.decays, self.parameters, self.moment1, self.moment2, gradients
         )
+
+
+def _number(value: Tensor) -> float:
+    return float(value.asnumpy())
 
 
 def _update(adam, beta1, beta2, eps, correction, rate, decay, weight, moment1, moment2, gradient):

@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.nn.learning_rate_schedule import LearningRateSchedule
 
-__all__ = ["LrTable", "ParameterwiseOptimizer", "ScaledRate", "bias_correction"]
+__all__ = ["LrTable", "ParameterwiseOptimizer", "ScaledRate", "bias_correction", "update_all"]
 
 
 class LrTable(LearningRateSchedule):
@@ -99,6 +99,23 @@ class ParameterwiseOptimizer(nn.Optimizer):
 def _in_type_of(parameter, gradient):
     # The square of a float16 gradient below 2e-4 would be 0.
     return ops.cast(gradient, parameter.dtype)
+
+
+_map = ops.HyperMap()
+
+
+def update_all(fused, values, lr, parameters, gradients):
+    """Update all parameters by one operator.
+
+    Args:
+        fused: The cell that does it, see `mindcv.kernels.FusedUpdate`.
+        values: What the optimizer computes for this update, shape [k].
+        lr: Learning rate, or a tuple with one for each parameter.
+        parameters: The parameters.
+        gradients: Their gradients.
+    """
+    rates = ops.stack(lr) if isinstance(lr, tuple) else lr.reshape((1,))
+    return fused(values, rates, _map(_in_type_of, parameters, gradients))
 
 
 def bias_correction(log_beta: float, t):

@@ -16,6 +16,7 @@ from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
 from mindcv.optim.rmsprop import RMSProp
+from mindcv.optim.sgd import SGD, Momentum
 from mindcv.optim.stored_state import load_optimizer_state
 from mindcv.ranges import AT_LEAST_ZERO, EPSILON, LAYER_DECAY, MOMENTUM, Range
 
@@ -165,10 +166,10 @@ def _built(
 ) -> nn.Optimizer:
     match opt:
         case "momentum" if not nesterov:
-            return nn.Momentum(groups, rate, mu, **scale)
+            return Momentum(groups, rate, mu, **scale)
         case "sgd" | "momentum" | "nesterov":
             # Not nn.Momentum, which silently ignores use_nesterov on CPU.
-            return nn.SGD(groups, rate, mu, nesterov=nesterov, **scale, **options)
+            return SGD(groups, rate, mu, nesterov=nesterov, **scale, **options)
         case "rmsprop":
             return RMSProp(groups, rate, momentum=mu, **epsilon, **scale, **options)
         case "adam":

@@ -1,9 +1,10 @@
 """RMSProp as in TensorFlow."""
 
 import mindspore as ms
-from mindspore import ops
+from mindspore import Tensor, ops
 
-from mindcv.optim.base import ParameterwiseOptimizer
+from mindcv.kernels import FusedUpdate
+from mindcv.optim.base import ParameterwiseOptimizer, update_all
 
 __all__ = ["RMSProp"]
 
@@ -32,6 +33,12 @@ class RMSProp(ParameterwiseOptimizer):
         loss_scale: The factor in the gradients.
     """
 
+    fused = FusedUpdate(
+        "UpdateRmsProp",
+        lambda own: (own.mean_square, own.moment),
+        lambda own: (own.decay, 1 - own.decay, own.momentum, own.eps),
+    )
+
     def __init__(
         self,
         params,
@@ -49,6 +56,7 @@ class RMSProp(ParameterwiseOptimizer):
         self.moment = self.parameters.clone(prefix="moment", init="zeros")
         if centered:
             self.mean_grad = self.parameters.clone(prefix="mean_grad", init="zeros")
+        self.no_values = Tensor([0.0], ms.float32)
         self.centered = bool(centered)
         self.decay = decay
         self.momentum = momentum
@@ -57,6 +65,11 @@ class RMSProp(ParameterwiseOptimizer):
     @ms.jit
     def construct(self, gradients):
         """Update the parameters with their gradients, a tuple in the same order."""
+        fused = self.fused
+        if fused is not None and not self.centered:
+            lr = self.get_lr()
+            self.assignadd(self.global_step, self.global_step_increase_tensor)
+            return update_all(fused, self.no_values, lr, self.parameters, gradients)
         rates = self.advance()
         gradients = self.decayed(gradients)
         constants = (self.decay, self.momentum, self.eps)

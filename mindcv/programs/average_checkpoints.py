@@ -25,7 +25,9 @@ def average(options: argparse.Namespace) -> None:
         raise UserError(f"--output {output}: a MindSpore checkpoint ends in .ckpt: give such a name")
     from mindcv.engine import average_checkpoints, select_checkpoints
     from mindcv.files.checkpoint_file import write_checkpoint
+    from mindcv.runtime.session import log_to_stderr
 
+    log_to_stderr(speaking=True)
     if options.folder:
         paths = select_checkpoints(options.folder, last=options.last, best=options.best)
     elif options.last is not None or options.best is not None:

@@ -13,13 +13,14 @@ def train(config: Config) -> None:
     """Train as the options say; checkpoints, table and curve are written to `ckpt_save_dir`."""
     continue_without_output()  # a full disk behind a pipe costs no run
     check_inputs(config)
-    from mindcv.build import create_trainer
+    from mindcv.build import best_checkpoint, create_trainer
     from mindcv.engine.history import summarize_run
 
     trainer = create_trainer(config)
     trainer.fit()
     if trainer.run.is_main:
-        summary = summarize_run(trainer.results, config.checkpoint.folder)
+        best = best_checkpoint(config)
+        summary = summarize_run(trainer.results, config.checkpoint.folder, best if best.is_file() else None)
         print(*map(printable, summary.splitlines()), sep="\n")
 
 

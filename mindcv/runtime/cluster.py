@@ -23,12 +23,13 @@ from mindcv.errors import UserError
 from mindcv.runtime.launch import Launch
 from mindcv.runtime.quiet import quiet_stderr
 
-__all__ = ["join_cluster", "leave_cluster", "serve_cluster"]
+__all__ = ["has_joined", "join_cluster", "leave_cluster", "serve_cluster"]
 
 JOIN_SECONDS = 120
 DEAD_AFTER_SECONDS = 15  # MindSpore's default is 30
 _MPI_PREFIXES = ("OMPI_", "PMIX_", "PRTE_", "PMI_")
 _PR_SET_PDEATHSIG = 1
+_joined: list[int] = []  # the size of the group, once this process belongs to one
 
 
 def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
@@ -55,7 +56,13 @@ def join_cluster(launch: Launch, device: str) -> tuple[int, int]:
         raise UserError(
             f"{launch.by}'s {launch.world_size} ranks cannot meet ({reason}): see docs/launch.md"
         ) from error
+    _joined.append(communication.get_group_size())
     return communication.get_rank(), communication.get_group_size()
+
+
+def has_joined() -> bool:
+    """Return whether other processes count on this one."""
+    return bool(_joined)
 
 
 def serve_cluster() -> NoReturn:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from mindspore import Parameter, Tensor, communication, ops
 
-__all__ = ["average_parameters", "broadcast_parameters", "sum_over_ranks"]
+__all__ = ["average_parameters", "broadcast_parameters", "gather_bytes", "sum_over_ranks"]
 
 
 def sum_over_ranks(values: np.ndarray) -> np.ndarray:
@@ -21,6 +21,17 @@ def sum_over_ranks(values: np.ndarray) -> np.ndarray:
     """
     halves = np.ascontiguousarray(values, np.float64)[None].view(np.int32)
     return ops.AllGather()(Tensor(halves)).asnumpy().view(np.float64).sum(axis=0)
+
+
+def gather_bytes(content: bytes) -> list[bytes]:
+    """Return the bytes that each process gives, in the order of the ranks; all may have their own length."""
+    lengths = ops.AllGather()(Tensor(np.array([[len(content)]], np.int32))).asnumpy().ravel()
+    padded = np.zeros((1, -(-int(lengths.max()) // 4)), np.int32)  # int32 arrives intact everywhere
+    if not padded.size:
+        return [b""] * len(lengths)
+    padded.view(np.uint8)[0, : len(content)] = np.frombuffer(content, np.uint8)
+    rows = ops.AllGather()(Tensor(padded)).asnumpy()
+    return [row.tobytes()[:length] for row, length in zip(rows, lengths, strict=True)]
 
 
 def broadcast_parameters(parameters: Iterable[Parameter]) -> None:

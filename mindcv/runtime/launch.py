@@ -21,6 +21,7 @@ class Launch:
         local_size: How many of them run on this host.
         is_scheduler: Whether this is not one of them, but the process through which they find each other:
             msrun runs the program once more for it.
+        job: Entries of the environment that belong to this job alone; empty if the launcher sets none.
     """
 
     by: Literal["python", "mpirun", "msrun"]
@@ -28,6 +29,7 @@ class Launch:
     world_size: int = 1
     local_size: int = 1
     is_scheduler: bool = False
+    job: tuple[str, ...] = ()
 
 
 def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
@@ -45,6 +47,7 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
             rank=_count(environ, "MS_NODE_ID" if environ.get("MS_NODE_ID") else "RANK_ID", default=0),
             world_size=_count(environ, "MS_WORKER_NUM"),
             is_scheduler=environ["MS_ROLE"] == "MS_SCHED",
+            job=_entries(environ, "MS_SCHED_HOST", "MS_SCHED_PORT"),
         )
     for prefix, local in (("OMPI_COMM_WORLD", "OMPI_COMM_WORLD_LOCAL_SIZE"), ("PMI", "MPI_LOCALNRANKS")):
         if f"{prefix}_SIZE" in environ:
@@ -52,11 +55,21 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
             if rank >= world_size:
                 raise ConfigError(f"{prefix}_RANK={rank} is not below {prefix}_SIZE={world_size}: {_REMEDY}")
             local_size = _count(environ, local, default=world_size)
-            return Launch(by="mpirun", rank=rank, world_size=world_size, local_size=local_size)
+            return Launch(
+                by="mpirun",
+                rank=rank,
+                world_size=world_size,
+                local_size=local_size,
+                job=_entries(environ, "PMIX_NAMESPACE"),
+            )
     return Launch(by="python")
 
 
 _REMEDY = "start the program by mpirun or msrun, or remove the launcher's variables from the environment"
+
+
+def _entries(environ: Mapping[str, str], *names: str) -> tuple[str, ...]:
+    return tuple(f"{name}={environ[name]}" for name in names if name in environ)
 
 
 def _count(environ: Mapping[str, str], name: str, default: int | None = None) -> int:

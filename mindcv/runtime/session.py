@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindcv.errors import UserError, one_line
+from mindcv.runtime.agreement import Part, compare_ranks
 from mindcv.runtime.cluster import join_cluster, serve_cluster
-from mindcv.runtime.collectives import sum_over_ranks
+from mindcv.runtime.collectives import gather_bytes, sum_over_ranks
 from mindcv.runtime.device import seed_everything, select_device, supports_sink
 from mindcv.runtime.launch import detect_launch
 
@@ -23,11 +24,27 @@ class _OneLine(logging.Formatter):
         return one_line(super().formatMessage(record))
 
 
+class _Once(logging.Filter):
+    """Drop a record whose attribute ``once`` an earlier one had: a remark about all files is made once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.topics: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        topic = getattr(record, "once", None)
+        is_new = topic not in self.topics
+        if topic is not None:
+            self.topics.add(topic)
+        return is_new
+
+
 def log_to_stderr(*, speaking: bool) -> None:
     """Print this project's log as plain lines; all ranks but one print errors only."""
     if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(_OneLine())
+        handler.addFilter(_Once())
         logger.addHandler(handler)
     logger.setLevel(logging.INFO if speaking else logging.ERROR)
 
@@ -54,6 +71,11 @@ class Runtime:
     def sum_over_ranks(self, values: np.ndarray) -> np.ndarray:
         """Add up a float64 array of shape [n] over all processes."""
         return sum_over_ranks(values) if self.world_size > 1 else values
+
+    def compare_ranks(self, *parts: Part) -> None:
+        """Check that parts are equal on all processes, see `compare_ranks`."""
+        if self.world_size > 1:
+            compare_ranks(parts, self.rank, gather_bytes)
 
     @property
     def supports_sink(self) -> bool:

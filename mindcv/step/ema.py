@@ -4,6 +4,7 @@ import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from mindcv.files.checkpoint_file import EMA_PREFIX
+from mindcv.kernels import FusedAverage
 
 __all__ = ["Ema", "initialize_ema_model"]
 
@@ -22,6 +23,8 @@ class Ema(nn.Cell):
         decay: Weight of the old value, below 1.
     """
 
+    fused = FusedAverage()
+
     def __init__(self, network: nn.Cell, ema_model: nn.Cell, decay: float) -> None:
         super().__init__(auto_prefix=False)
         # Not the networks themselves: neither runs here, and the step has the first one already.
@@ -39,7 +42,11 @@ class Ema(nn.Cell):
         """
         n = ops.cast(ops.assign_add(self.updates, 1), ms.float32)
         decay = ops.minimum((1 + n) / (10 + n), Tensor(self.decay, ms.float32))
-        return self.map(ops.partial(_update, ops.depend(1 - decay, after)), self.ema_values, self.values)
+        fraction = ops.depend(1 - decay, after)
+        fused = self.fused
+        if fused is not None:
+            return fused(fraction)
+        return self.map(ops.partial(_update, fraction), self.ema_values, self.values)
 
 
 _update = ops.MultitypeFuncGraph("update")

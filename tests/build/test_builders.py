@@ -11,7 +11,7 @@ from PIL import Image
 from mindcv import build
 from mindcv.config import Config
 from mindcv.engine import Evaluation, training_state
-from mindcv.engine.callbacks import EpochReport, HistoryTable, LearningCurve, ProgressBar
+from mindcv.engine.callbacks import EpochReport, HistoryTable, LearningCurve, Progress
 from mindcv.errors import UserError
 from mindcv.runtime.machine import usable_cores
 from mindcv.runtime.session import Runtime
@@ -91,7 +91,7 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     step = build.build_train_step(config, net, forward, optimizer, None, ALONE)
     assert build.build_checkpoints(config, net, training_state(net, step), ["a", "b"], other) is None
     built = build.build_callbacks(config, net, None, None, None, other)
-    assert not [c for c in built if isinstance(c, (HistoryTable, LearningCurve, EpochReport, ProgressBar))]
+    assert not [c for c in built if isinstance(c, (HistoryTable, LearningCurve, EpochReport, Progress))]
     assert build.build_statistics_exchange(config, net, None, ALONE) is None
 
 

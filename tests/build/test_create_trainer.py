@@ -77,8 +77,10 @@ def test_a_users_callback_logs_intervals_and_epochs_to_a_file(photos, tmp_path):
     assert [line["train_loss"] for line in epochs] == [r.train_loss for r in trainer.results]
     assert lines.index(epochs[0]) == lines.index(intervals[1]) + 1
     assert sorted(path.name for path in (tmp_path / "ckpt").iterdir()) == [
+        "config.yaml",
         "curve.png",
         "history.csv",
+        "metrics.jsonl",
         "mnasnet_small-1.ckpt",
         "mnasnet_small-2.ckpt",
         "mnasnet_small_best.ckpt",
@@ -166,7 +168,9 @@ def test_a_failing_callback_of_a_user_leaves_checkpoint_table_and_curve(photos, 
     ):
         trainer.fit()
     assert sorted(path.name for path in (tmp_path / "ckpt").iterdir()) == [
+        "config.yaml",
         "curve.png",
         "history.csv",
+        "metrics.jsonl",
         "mnasnet_small-1.ckpt",
     ]

@@ -43,6 +43,7 @@ class Job:
 
     def __init__(self, command: list[str], folder: Path, **variables: str) -> None:
         self.folder = folder
+        self.began = time.time()
         self.mark = f"{MARK}={uuid.uuid4()}"
         environment = {
             k: v for k, v in os.environ.items() if k not in SETTINGS and not k.startswith(LAUNCHERS)

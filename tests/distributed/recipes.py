@@ -58,3 +58,20 @@ bn_momentum: 0.9
 """
 SCORE = re.compile(r"top-1 (\d\.\d{4})  top-5 (\d\.\d{4})  loss (\d+\.\d{4})\n")
 GREETING = "global batch 16 = 2 x 8, peak lr 0.02\n"
+SMALLEST = """
+mode: 1
+device_target: CPU
+distribute: True
+dataset: image_folder
+image_resize: 16
+num_parallel_workers: 1
+batch_size: 2
+model: mnasnet_small
+opt: momentum
+lr: 0.01
+scheduler: constant
+warmup_epochs: 0
+min_lr: 0.0
+epoch_size: 200
+val_while_train: True
+"""

@@ -9,7 +9,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn
 
 from mindcv.engine import CheckpointManager, RunPosition, training_state
-from mindcv.engine.checkpoint import refuse_earlier_run
+from mindcv.engine.run_files import refuse_earlier_run
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint
 from mindcv.models.weights import load_weights
@@ -97,12 +97,11 @@ def test_keep_0_writes_the_best_only(tmp_path, weight):
     assert read.metadata == {
         "classes": ["a", "b"],
         "run": manager.run_id,
+        "branch": 0,
         "epoch": 2,
         "step": 20,
         "top1": 0.3,
         "progress": RunPosition(epoch=2).metadata() | {"losses": [], "results": []},
-        "best_top1": 0.3,
-        "kept": [],
     }
 
 
@@ -161,7 +160,7 @@ def test_a_run_that_starts_refuses_the_files_of_another_and_a_resumed_one_keeps_
     with pytest.raises(UserError) as caught:
         refuse_earlier_run(tmp_path, "alias", "net")
     assert str(caught.value) == (
-        f"ckpt_save_dir={tmp_path} holds an earlier run, net_best.ckpt: continue it with --resume auto, "
+        f"ckpt_save_dir={tmp_path} holds an earlier run, net-2.ckpt: continue it with --resume auto, "
         "choose another folder, or delete its files"
     )
     metadata = read_checkpoint(tmp_path / "net-1.ckpt").metadata
@@ -169,7 +168,7 @@ def test_a_run_that_starts_refuses_the_files_of_another_and_a_resumed_one_keeps_
     assert len({metadata["run"], resumed.run_id, elsewhere.run_id}) == 3
     resumed.restore(metadata, tmp_path / "net-1.ckpt")
     assert first.run_id == metadata["run"] == resumed.run_id
-    with pytest.raises(UserError, match=r"holds an earlier run, net_best.ckpt: continue it with --resume"):
+    with pytest.raises(UserError, match=r"holds an earlier run, net-2.ckpt: continue it with --resume"):
         elsewhere.restore(metadata, tmp_path / "backup" / "net-1.ckpt")
 
 

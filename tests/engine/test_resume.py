@@ -15,8 +15,8 @@ from mindspore import Parameter, Tensor
 from mindcv.build import callbacks
 from mindcv.config import Config, ConfigError, options_in_scope
 from mindcv.engine import EpochResult, Evaluation, RunPosition, checkpoint
-from mindcv.engine.checkpoint import checkpoint_files
 from mindcv.engine.resume import different_options, find_state, restore_state
+from mindcv.engine.run_files import checkpoint_files
 from mindcv.errors import Stopped, UserError
 from mindcv.files.checkpoint_file import read_checkpoint, write_checkpoint
 from mindcv.programs import train
@@ -160,27 +160,29 @@ def state(value: float = 1.0) -> dict[str, Parameter]:
     return {"w": Parameter(Tensor([value, 2.0], ms.float32), name="w")}
 
 
-def save(path: Path, value: float, age: int) -> None:
-    write_checkpoint(path, state(value), {"progress": RunPosition(epoch=1, steps_per_epoch=4).metadata()})
-    os.utime(path, ns=(10**18 - age, 10**18 - age))
+def save(path: Path, value: float, epoch: int, batch: int = 0) -> None:
+    """Write a checkpoint; the later its epoch, the older it is by the clock."""
+    position = RunPosition(epoch=epoch, batch=batch, steps_per_epoch=4)
+    write_checkpoint(path, state(value), {"progress": position.metadata()})
+    os.utime(path, ns=(10**18 - 100 * epoch - batch,) * 2)
 
 
 def test_the_newest_intact_checkpoint_is_found_and_a_damaged_one_is_named(tmp_path, caplog):
-    for age, name in enumerate(("net-3.ckpt", "net_latest.ckpt", "net-2.ckpt", "other-9.ckpt")):
-        save(tmp_path / name, age, age)
-    assert find_state(tmp_path, "net")[0] == tmp_path / "net-3.ckpt"
-    for age, name in enumerate(("net-3.ckpt", "net_latest.ckpt")):
-        content = (tmp_path / name).read_bytes()
-        (tmp_path / name).write_bytes(content[:-7])
-        os.utime(tmp_path / name, ns=(2 * 10**18 - age, 2 * 10**18 - age))
-    with caplog.at_level(logging.WARNING):
-        path, found = find_state(tmp_path, "net")
-    assert (path, found.tensors["w"].tolist()) == (tmp_path / "net-2.ckpt", [2.0, 2.0])
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / name}: the checkpoint is truncated or damaged: use another one; "
-        "the one before it is tried"
-        for name in ("net-3.ckpt", "net_latest.ckpt")
-    ]
+    for name, *position in (("net-2", 2), ("net_best", 2), ("net_latest", 2, 3), ("net-3", 3), ("x-9", 9)):
+        save(tmp_path / f"{name}.ckpt", 1.0, *position)
+    (tmp_path / "net-1.ckpt").symlink_to("nowhere")
+    newest_first = ("net-3.ckpt", "net_latest.ckpt", "net-2.ckpt", "net_best.ckpt")
+    missing = f"{tmp_path / 'net-1.ckpt'}: no such checkpoint: check the path; the one before it is tried"
+    damaged = []
+    for name in newest_first:
+        with caplog.at_level(logging.WARNING):
+            path, found = find_state(tmp_path, "net")
+        assert (path, found.tensors["w"].tolist()) == (tmp_path / name, [1.0, 2.0])
+        assert [record.getMessage() for record in caplog.records] == [missing, *damaged]
+        caplog.clear()
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-7])
+        said = "the checkpoint is truncated or damaged: use another one; the one before it is tried"
+        damaged.append(f"{tmp_path / name}: {said}")
 
 
 def test_without_a_checkpoint_a_run_starts_and_with_only_damaged_ones_it_does_not(tmp_path):

@@ -137,9 +137,12 @@ def test_the_message_names_a_file_that_is_not_a_checkpoint(path, tmp_path):
     assert message(path) == f"{path}: no such checkpoint: check the path"
     path.touch()
     assert message(path) == f"{path}: the checkpoint is empty: use another one"
-    for garbage in (b"garbage" * 20, bytes(100), bytes(range(256)), b"\n\x05\n\x01w\x12\x00"):
+    for garbage, reason in (
+        (b"garbage" * 20, "bytes that are not records"),
+        (bytes(9), "field 0 is unknown"),
+    ):
         path.write_bytes(garbage)
-        assert message(path) == f"{path}: not a MindSpore checkpoint, or damaged: check the file"
+        assert message(path) == f"{path}: not a MindSpore checkpoint, or damaged ({reason}): check the file"
     folder = tmp_path / "folder.ckpt"
     folder.mkdir()
     assert message(folder) == f"{folder}: the checkpoint cannot be read (Is a directory): check the path"

@@ -26,14 +26,17 @@ MISTAKES = {
     "infer": ([], "there is nothing to classify: give images, folders or patterns"),
     "export": (["--format", "pb"], "command line: argument --format: invalid choice: 'pb' (choose from "),
     "convert": (["a.ckpt"], "command line: the following arguments are required: OUTPUT"),
+    "add-checksum": ([], "command line: the following arguments are required: FILE"),
     "summary": (["m", "--image_size", "0"], "command line: argument --image_size: 0 must be a positive "),
     "benchmark": (["--image_size", "4"], "image_resize=4 is out of range: give 8 to 2048 pixels"),
+    "benchmark-input": (["--passes", "0"], "command line: argument --passes: 0 must be a positive integer"),
     "find-learning-rate": (["--step", "3"], "command line: unknown option 'step'; "),
     "average-checkpoints": (["--last", "x"], "command line: argument --last: invalid int value: 'x'"),
     "check-device": (
         ["--modes", "both"],
         "command line: argument --modes: invalid choice: 'both' (choose from ",
     ),
+    "pack": (["a", "b", "--quality", "101"], "command line: argument --quality: 101 must be a JPEG quality"),
     "measure-scaling": (["--mode", "3"], "command line: argument --mode: invalid choice: 3 (choose from "),
 }
 

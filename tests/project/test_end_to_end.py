@@ -1,6 +1,7 @@
 """The programs as a user meets them: real processes, real files, another working directory than the clone."""
 
 import csv
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mindcv import create_model
+from mindcv.config import load_config
 from mindcv.errors import UserError
 from mindcv.runtime.environment import accelerator_present
 from tests.support.programs import RECIPES, ROOT, SMALL_RUN, Finished, files_below, refusal, run
@@ -58,7 +60,10 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingR
 
 def test_training_ends_with_a_summary_and_says_nothing_but_notices_on_stderr(trained: TrainingRun):
     assert (trained.process.status, trained.process.errors) == (0, [])
-    *epochs, length, best, where = trained.process.output.splitlines()
+    lines = trained.process.output.splitlines()
+    opening, epochs, (length, best, where, then) = lines[:7], lines[7:-4], lines[-4:]
+    names = ["device", "model", "weights", "data", "options", "output", "compiling"]
+    assert [line.split()[0] for line in opening] == names
     for number, line in enumerate(epochs, start=1):
         progress = rf"epoch {number}/2  loss \d\.\d{{4}}  lr [\d.e-]+  \d+ images/s  \|  validation: {SCORE}"
         assert re.fullmatch(progress, line)
@@ -66,6 +71,7 @@ def test_training_ends_with_a_summary_and_says_nothing_but_notices_on_stderr(tra
     assert re.fullmatch(r"2 epochs in \d+ s", length)
     assert re.fullmatch(rf"best epoch [12]: {SCORE}", best)
     assert where == f"curve: {Path('ckpt/curve.png')}   table: {Path('ckpt/history.csv')}"
+    assert then == "next: python infer.py IMAGE --ckpt_path ckpt/mnasnet_075_best.ckpt"
 
 
 def test_training_leaves_checkpoints_table_curve_and_report_and_nothing_else(trained: TrainingRun):
@@ -77,11 +83,20 @@ def test_training_leaves_checkpoints_table_curve_and_report_and_nothing_else(tra
             "mnasnet_075_best.ckpt",
             "history.csv",
             "curve.png",
+            "config.yaml",
+            "metrics.jsonl",
             "report.html",
         )
     }
     assert [row["epoch"] for row in history(trained.folder)] == ["1", "2"]
     assert [row["step"] for row in history(trained.folder)] == ["9", "18"]
+
+
+def test_the_options_of_the_run_load_as_they_are(trained: TrainingRun):
+    options = load_config(["-c", str(trained.folder / "config.yaml")]).options()
+    assert (options["model"], options["ckpt_save_dir"], options["epoch_size"]) == ("mnasnet_075", "./ckpt", 2)
+    events = [json.loads(line) for line in (trained.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [event["step"] for event in events if event["event"] == "epoch"] == [9, 18]
 
 
 def test_the_report_of_a_run_is_about_its_best_epoch(trained: TrainingRun):

@@ -13,6 +13,7 @@ from mindcv.runtime.launch import Launch, detect_launch
         (
             {
                 "PMIX_RANK": "1",
+                "PMIX_NAMESPACE": "prterun-host-7@1",
                 "OMPI_COMMAND": "python",
                 "OMPI_COMM_WORLD_RANK": "1",
                 "OMPI_COMM_WORLD_LOCAL_RANK": "1",
@@ -20,7 +21,9 @@ from mindcv.runtime.launch import Launch, detect_launch
                 "OMPI_COMM_WORLD_SIZE": "16",
                 "OMPI_COMM_WORLD_LOCAL_SIZE": "8",
             },
-            Launch(by="mpirun", rank=1, world_size=16, local_size=8),
+            Launch(
+                by="mpirun", rank=1, world_size=16, local_size=8, job=("PMIX_NAMESPACE=prterun-host-7@1",)
+            ),
         ),
         (
             {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"},
@@ -44,7 +47,12 @@ from mindcv.runtime.launch import Launch, detect_launch
                 "DEVICE_ID": "1",
                 "OMP_NUM_THREADS": "1",
             },
-            Launch(by="msrun", rank=1, world_size=2),
+            Launch(
+                by="msrun",
+                rank=1,
+                world_size=2,
+                job=("MS_SCHED_HOST=127.0.0.1", "MS_SCHED_PORT=8118"),
+            ),
         ),
         (
             {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": "", "RANK_ID": "5", "MS_WORKER_NUM": "8"},

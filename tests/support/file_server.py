@@ -27,6 +27,7 @@ class FileServer(ThreadingHTTPServer):
         redirects: Where a path redirects to.
         continues: What it does with a Range: True continues there, False ignores it, "elsewhere" sends other
             bytes than were asked for.
+        states_length: Whether it says how long the body is.
         held: The body's second half waits for this, if it is there.
     """
 
@@ -38,6 +39,7 @@ class FileServer(ThreadingHTTPServer):
         self.states: list[int] = []
         self.redirects: dict[str, str] = {}
         self.continues: bool | str = True
+        self.states_length = True
         self.held: threading.Event | None = None
         self.scheme = "http"
 
@@ -81,7 +83,8 @@ class Handler(BaseHTTPRequestHandler):
             if server.continues == "elsewhere":
                 start -= 1
         self.send_response(206 if wanted and server.continues else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        if server.states_length:
+            self.send_header("Content-Length", str(len(content) - start))
         if wanted and server.continues:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()

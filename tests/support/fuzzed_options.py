@@ -16,7 +16,7 @@ __all__ = ["PROGRAMS", "Case", "fuzzed_case"]
 RECIPES = [path.read_text() for path in sorted((ROOT / "configs" / "mnasnet").glob("*.yaml"))]
 PROGRAMS = (
     *("infer", "export", "convert", "summary", "benchmark"),
-    *("average_checkpoints", "find_learning_rate", "measure_scaling"),
+    *("average_checkpoints", "find_learning_rate", "measure_scaling", "add_checksum"),
 )
 WORDS = [
     *("lr", "mode", "a", "null", "~", "true", "Yes", "off", "NO", "none", "auto", "sgd", "SGD", "top_k"),

@@ -20,7 +20,7 @@ from PIL import Image
 from mindcv.data.image_integrity import PNG, without_extras
 from tests.support.paths import ROOT
 
-__all__ = ["MAX_SIDE", "examine", "huge_cases", "png", "run_length_bmp", "with_size"]
+__all__ = ["MAX_SIDE", "examine", "huge_cases", "png", "resident", "run_length_bmp", "with_size"]
 
 MAX_SIDE = 8192  # of an image that is just not too large
 SIDES = (0, 1, 2, 255, 8192, 8193, 30000, 65500, 65535, 2**31 - 1, 2**32 - 1)
@@ -222,13 +222,15 @@ def resident(field: str) -> int:
     return int(status.split(f"{field}:")[1].split()[0]) // 1024
 
 
-def examine(folder: Path, *arguments: object, timeout: float = 150) -> dict[str, dict[str, Any]]:
+def examine(
+    folder: Path, *arguments: object, timeout: float = 150, module: str = __name__
+) -> dict[str, dict[str, Any]]:
     """Read files in a process of its own, see `main`, and return what came of each by its name.
 
     Raises:
         AssertionError: If the process ends or hangs; the message names the file.
     """
-    command = [sys.executable, "-m", __name__, *map(str, arguments)]
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (folder / "reports").open("w+") as reports, (folder / "errors").open("w") as errors:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=reports, stderr=errors)

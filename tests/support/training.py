@@ -15,7 +15,7 @@ from mindcv.engine.callbacks import (
     EpochReport,
     FiniteGuard,
     HistoryTable,
-    ProgressBar,
+    Progress,
     Rollback,
     StatisticsExchange,
     Validation,
@@ -44,7 +44,7 @@ def usual_trainer(
     """Build a trainer; without a folder it reports nothing."""
     used: list[ms.Callback] = [FiniteGuard(rollback)]
     if folder is not None:
-        used.append(ProgressBar())
+        used.append(Progress())
     if exchange is not None:
         used.append(StatisticsExchange(exchange))
     if validate is not None:

@@ -16,10 +16,10 @@ from mindcv.data.bad_images import BadImages
 from mindcv.data.image_reading import BLANK, read_file
 from mindcv.data.sources.source import BadImage, Sample, StreamSource
 from mindcv.errors import UserError
-from mindcv.files.inputs import expected_folder
+from mindcv.files.inputs import expected_folder, size_of
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
-__all__ = ["EXTENSIONS", "FolderSource", "class_index"]
+__all__ = ["CLASSES_FILE", "EXTENSIONS", "FolderSource", "class_index", "listed_classes"]
 
 logger = logging.getLogger("mindcv.data")
 
@@ -31,6 +31,9 @@ CLASSES_FILE = "classes.txt"
 READERS = 8
 FILES_A_READ = 8
 READS_AHEAD = 16
+
+SIZES = 50_000  # files whose sizes are compared between ranks: some 13 s on that network disk
+SIZES_A_READ = 500
 
 SHOWN = 5  # files that a message names
 LAST_READ = 4096  # more than wait between the readers and the decoders
@@ -54,7 +57,7 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
     folders = {split: _class_folders(root / split) for split in splits if (root / split).is_dir()}
     if not any(folders.values()):
         raise UserError(expected_folder(root, splits[0]))
-    listed = _listed_classes(root)
+    listed = listed_classes(root / CLASSES_FILE)
     if listed:
         for split, names in folders.items():
             unknown = _without(names, listed)
@@ -138,6 +141,19 @@ class FolderSource(StreamSource):
 
     def _content(self, index: int) -> tuple[NDArray[np.uint8], str]:
         return read_file(self.path(index), self._max_pixels)
+
+    def contents(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the names of the files, and the sizes of up to `SIZES` of them, spread over the split."""
+        classes = np.array(self.classes, object)[self.labels]
+        names = [f"{label}/{os.fsdecode(name)}" for label, name in zip(classes, self._names, strict=True)]
+        some = names[:: max(1, -(-len(names) // SIZES))]
+        chunks = [some[start : start + SIZES_A_READ] for start in range(0, len(some), SIZES_A_READ)]
+
+        def sizes(chunk: list[str]) -> list[str]:
+            return [f"{name} has {size_of(f'{self.origin}/{name}')}" for name in chunk]
+
+        with ThreadPoolExecutor(READERS) as pool:
+            return names, [text for texts in pool.map(sizes, chunks) for text in texts]
 
     def bad_images(self, outcome: str, *, rank: str = "", always: bool = True) -> str:
         """Report bad images since the last call, see `BadImages.report`."""
@@ -252,8 +268,12 @@ def _image_files(folder: Path) -> tuple[list[bytes], int]:
     return images, len(names) - len(images)
 
 
-def _listed_classes(root: Path) -> list[str]:
-    path = root / CLASSES_FILE
+def listed_classes(path: Path) -> list[str]:
+    """Return the lines of a ``classes.txt``; empty if there is no such file.
+
+    Raises:
+        UserError: If it cannot be read, is empty, or lists a class twice or what is not a folder's name.
+    """
     if not path.is_file():
         return []
     try:

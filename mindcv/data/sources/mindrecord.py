@@ -1,6 +1,7 @@
 """MindRecord: images and labels in a few large files, which MindSpore reads itself."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
 from mindcv.data.image_reading import checked_image
+from mindcv.data.sources.image_folder import CLASSES_FILE, listed_classes
 from mindcv.data.sources.mindrecord_check import REMEDY, check_records
 from mindcv.data.sources.source import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.files.inputs import size_of
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
 __all__ = ["MindRecordSource"]
@@ -81,8 +84,17 @@ class MindRecordSource(Source):
 
     @cached_property
     def classes(self) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Numbers, up to the largest label: the format keeps no names."""
-        return [str(label) for label in range(int(self.labels.max()) + 1)]
+        """The lines of ``classes.txt`` beside the files or above their folder; without it, numbers.
+
+        The format itself keeps no names. `mindcv pack` writes that file.
+        """
+        count = int(self.labels.max()) + 1
+        folder = Path(self.origin).parent
+        path = next((f / CLASSES_FILE for f in (folder, folder.parent) if (f / CLASSES_FILE).is_file()), None)
+        names = [] if path is None else listed_classes(path)
+        if names and len(names) < count:
+            raise UserError(f"{path} lists {len(names)} classes, and {self.origin} has the label {count - 1}")
+        return names or [str(label) for label in range(count)]
 
     def dataset(
         self,
@@ -104,6 +116,11 @@ class MindRecordSource(Source):
             data = data.rename(self._image, "image")
         data = data.map(self._checked, "image", num_parallel_workers=num_parallel_workers)
         return data.map(TypeCast(int32), "label", num_parallel_workers=num_parallel_workers)
+
+    def contents(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the names of the files, and their sizes."""
+        files = [Path(name) for name in self._files]
+        return [file.name for file in files], [f"{file.name} has {size_of(file)}" for file in files]
 
     def diagnose(self, error: Exception) -> str:
         """Describe the image or the file that cannot be read, and the remedy; empty if all can."""

@@ -1,5 +1,6 @@
 """Base classes of datasets: samples in random access, of which a MindSpore dataset yields any sequence."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -58,6 +59,10 @@ class Source(ABC):
             A dataset with the columns image (uint8: the bytes of a file, or pixels ``[H, W, C]``) and label
             (int32, scalar).
         """
+
+    def contents(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return names of the files, and texts about what they hold: equal where two copies are equal."""
+        return [], [f"{len(self)} images"]
 
     def sample_name(self, index: int) -> str:
         """Return what a reader knows a sample by: its file below the split, or its number."""
@@ -160,6 +165,12 @@ class ArraySource(StreamSource):
     ) -> None:
         super().__init__(origin, classes, labels)
         self._images = images
+
+    def contents(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return no names, and the checksum of labels and pixels."""
+        checksum = hashlib.sha256(self.labels.tobytes())
+        checksum.update(np.ascontiguousarray(self._images).data)
+        return [], [f"{len(self)} images with checksum {checksum.hexdigest()[:8]}"]
 
     def read(self, indices: Indices, on_bad_image: BadImage = "fail") -> Iterator[Sample]:
         """Yield the images with the given indices, in their order."""

@@ -1,19 +1,22 @@
 """The callbacks of a training run.
 
 They are called in this order, so that a failing table or curve does not cost a checkpoint: `FiniteGuard`,
-`ProgressBar`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`, `LearningCurve`,
-`EpochReport`, `BadImagesReport`, the user's own, `FinalReport` and `Stopping`.
+`OptionsFile`, `Opening`, `Progress`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`,
+`MetricsLog`, `LearningCurve`, `EpochReport`, `BadImagesReport`, the user's own, `FinalReport` and `Stopping`.
 """
 
 from mindcv.engine.callbacks.checkpointing import Checkpointing, SaveSchedule
 from mindcv.engine.callbacks.final_report import FinalReport, ReportedEpoch
 from mindcv.engine.callbacks.finite_guard import FiniteGuard, Rollback
+from mindcv.engine.callbacks.metrics_log import MetricsLog
+from mindcv.engine.callbacks.progress import Progress
 from mindcv.engine.callbacks.reporting import (
     BadImagesReport,
     EpochReport,
     HistoryTable,
     LearningCurve,
-    ProgressBar,
+    Opening,
+    OptionsFile,
 )
 from mindcv.engine.callbacks.run_callback import RunCallback, run_state
 from mindcv.engine.callbacks.stopping import Stopping, StopSignal
@@ -27,7 +30,10 @@ __all__ = [
     "FiniteGuard",
     "HistoryTable",
     "LearningCurve",
-    "ProgressBar",
+    "MetricsLog",
+    "Opening",
+    "OptionsFile",
+    "Progress",
     "ReportedEpoch",
     "Rollback",
     "RunCallback",

@@ -29,7 +29,7 @@ class SaveSchedule:
 
 
 class Checkpointing(RunCallback):
-    """Saves the state of a run.
+    """Saves the state of a run, whose folder stays locked until it ends.
 
     Args:
         manager: Writes the files; None on a rank that writes none.
@@ -49,6 +49,15 @@ class Checkpointing(RunCallback):
         self.schedule = SaveSchedule() if schedule is None else schedule
         self.any_rank = any_rank
         self.saved_at = perf_counter()
+
+    def __enter__(self) -> "Checkpointing":
+        if self.manager is not None:
+            self.manager.lock.acquire()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.manager is not None:
+            self.manager.lock.release()
 
     def on_train_begin(self, run_context: Any) -> None:
         """Start the clock."""

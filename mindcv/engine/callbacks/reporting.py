@@ -1,4 +1,4 @@
-"""The output of a run while it trains: a progress bar, a table, a curve, and a line per epoch."""
+"""The output of a run after each epoch: a table, a curve, and a line."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,62 +7,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mindcv.engine.callbacks.run_callback import RunCallback, run_state
+from mindcv.engine.callbacks.run_callback import RunCallback
 from mindcv.engine.epoch_result import EpochResult
 from mindcv.engine.history import CURVE, TABLE, draw_curve, write_table
 from mindcv.engine.run_state import RunState
+from mindcv.errors import printable
+from mindcv.files.atomic import write_atomically
 
-__all__ = ["BadImagesReport", "EpochReport", "HistoryTable", "LearningCurve", "ProgressBar"]
+__all__ = ["BadImagesReport", "EpochReport", "HistoryTable", "LearningCurve", "Opening", "OptionsFile"]
 
 logger = logging.getLogger(__name__)
 
-
-class ProgressBar(RunCallback):
-    """Shows a bar per epoch with the latest loss and learning rate, if standard error is a terminal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bar = None
-
-    def on_train_epoch_begin(self, run_context: Any) -> None:
-        """Show a new bar."""
-        run = run_state(run_context)
-        self.bar = tqdm(
-            total=run.data.steps_per_epoch,
-            initial=run.batch,
-            desc=f"epoch {run.epoch}/{run.epochs}",
-            unit="step",
-            leave=False,
-            disable=None,  # only where there is a terminal
-        )
-
-    def on_train_step_end(self, run_context: Any) -> None:
-        """Move the bar."""
-        run = run_state(run_context)
-        if self.bar is not None:
-            self.bar.update(run.data.steps_per_epoch if run.sinks else 1)
-
-    def on_interval(self, run: RunState) -> None:
-        """Show the latest loss and learning rate."""
-        if self.bar is not None and run.interval is not None:
-            self.bar.set_postfix(loss=f"{run.interval.losses[-1]:.3f}", lr=f"{run.interval.lr:.3g}")
-
-    def on_train_epoch_end(self, run_context: Any) -> None:
-        """Remove the bar."""
-        self.close()
-
-    def on_restart(self, run: RunState) -> None:
-        """Remove the bar of an epoch that did not end."""
-        self.close()
-
-    def __exit__(self, *error: Any) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove the bar."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+OPTIONS_FILE = "config.yaml"
+CANNOT_BE_WRITTEN = "%s cannot be written (%s): training continues without it"
 
 
 class _ResultsFile(RunCallback):
@@ -91,8 +48,7 @@ class _ResultsFile(RunCallback):
             self.write(run.results, self.path)
         except OSError as error:
             if not self.failed:  # one warning is enough until it works again
-                reason = error.strerror or error
-                logger.warning("%s cannot be written (%s): training continues without it", self.path, reason)
+                logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
             self.failed = True
         else:
             self.failed = False
@@ -118,6 +74,45 @@ class LearningCurve(_ResultsFile):
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(Path(folder) / CURVE, draw_curve)
+
+
+class OptionsFile(RunCallback):
+    """Writes the options of a run to ``config.yaml`` when it begins, and warns where that cannot be written.
+
+    Args:
+        folder: Receives the file.
+        text: Its content.
+    """
+
+    def __init__(self, folder: str | Path, text: str) -> None:
+        super().__init__()
+        self.path = Path(folder) / OPTIONS_FILE
+        self.text = text
+
+    def on_train_begin(self, run_context: Any) -> None:
+        """Write the file; a resumed run replaces it, as its options may have changed."""
+        try:
+            with write_atomically(self.path) as (partial,):
+                partial.write_text(self.text, encoding="utf-8")
+        except OSError as error:
+            logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
+
+
+class Opening(RunCallback):
+    """Prints what the run is about to do.
+
+    Args:
+        lines: The text.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def on_train_begin(self, run_context: Any) -> None:
+        """Print the lines."""
+        for line in self.lines:
+            tqdm.write(printable(line))
 
 
 class EpochReport(RunCallback):

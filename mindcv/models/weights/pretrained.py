@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from mindcv.errors import UserError
 from mindcv.files.cache_folder import cache_folder
 from mindcv.files.download import TIMEOUT, WAITS, DownloadError, download
+from mindcv.files.ordinary_file import open_ordinary, ordinary_size
 
 __all__ = ["CLASSES", "PUBLISHER", "cache_folder", "fetch_weights", "source_of"]
 
@@ -86,7 +87,7 @@ def _fetch(source: str, path: Path, digest: str, waits: Sequence[float], timeout
         logger.warning("%s: damaged, its SHA-256 does not start with %s; downloading it again", path, digest)
     part = path.with_name(f"{path.name}.part")
     try:
-        resumed = part.exists() and part.stat().st_size > 0
+        resumed = ordinary_size(part) > 0
         logger.info("downloading %s to %s", source, path)
         if not _is_intact(part, digest):  # else an earlier process was ended just before it renamed it
             download(source, part, waits=waits, timeout=timeout)
@@ -132,7 +133,8 @@ def _locked(path: Path) -> Iterator[None]:
     """Let one process at a time download a file; the lock ends with the process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f"{path.name}.lock").open("a") as lock:
+        number = open_ordinary(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT)
+        with os.fdopen(number, "r+b") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

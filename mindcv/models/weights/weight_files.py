@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 from mindspore import Tensor
 
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import EMA_PREFIX, read_checkpoint, write_checkpoint, write_file
+from mindcv.files.safetensors_file import read_safetensors, with_checksum
+from mindcv.files.stored_metadata import parse_metadata
 from mindcv.models.weights.layouts import WeightLayout, without_prefix
 from mindcv.models.weights.torch_files import read_torch, torch_bytes
 
@@ -34,18 +35,6 @@ _SUFFIXES: dict[str, Kind] = {
 
 # The key of our metadata in a safetensors file, whose metadata values are strings.
 _OURS = "mindcv"
-
-_TYPES = {
-    "F64": np.float64,
-    "F32": np.float32,
-    "F16": np.float16,
-    "I64": np.int64,
-    "I32": np.int32,
-    "I16": np.int16,
-    "I8": np.int8,
-    "U8": np.uint8,
-    "BOOL": np.bool_,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +86,15 @@ def read_weights(path: str | Path) -> WeightFile:
     if kind == "ckpt":
         found = _read_mindspore(path)
     elif kind == "safetensors":
-        found = _read_safetensors(path, _content(path))
+        found = _read_safetensors(path)
     else:
-        _content(path)
         found = _read_torch(path)
     if not found.tensors:
         raise UserError(f"{path}: has no tensors: use another file")
     if found.types - {"float32"}:
         logger.info("%s: its %s becomes float32", path, " and ".join(sorted(found.types - {"float32"})))
     tensors = {
-        name: value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
+        name: value.astype(np.float32, copy=False) if np.issubdtype(value.dtype, np.floating) else value
         for name, value in found.tensors.items()
     }
     return WeightFile(path=path, tensors=tensors, metadata=found.metadata)
@@ -140,20 +128,10 @@ def write_weights(
     else:
         ordered = {name: np.array(value, order="C") for name, value in tensors.items()}
         origin = "np" if layout is None or layout.library == "mindcv" else "pt"
-        content = safetensors.numpy.save(ordered, metadata={"format": origin, _OURS: text})
+        content = with_checksum(
+            path, safetensors.numpy.save(ordered, metadata={"format": origin, _OURS: text})
+        )
     write_file(path, lambda _: content)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file: check the path") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}): check the path") from None
-    if not content:
-        raise UserError(f"{path}: the file is empty: use another one")
-    return content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,29 +152,14 @@ def _read_mindspore(path: Path) -> _Content:
     return _Content(tensors=tensors, types=types, metadata=checkpoint.metadata)
 
 
-def _read_safetensors(path: Path, content: bytes) -> _Content:
-    try:
-        records = safetensors.deserialize(content)
-        with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-    except (safetensors.SafetensorError, OSError):
-        raise UserError(f"{path}: not a safetensors file, or damaged: check the file") from None
-    tensors, types = {}, set()
-    for name, record in records:
-        kind, shape = record["dtype"], record["shape"]
-        if kind == "BF16":
-            bits = np.frombuffer(record["data"], np.uint16).astype(np.uint32) << 16
-            array = bits.view(np.float32)  # of which a bfloat16 is the upper half
-        elif kind in _TYPES:
-            array = np.frombuffer(record["data"], _TYPES[kind])
-        else:
-            raise UserError(f"{path}: '{name}' is {kind}, which is not a type of weights: save float32")
-        tensors[name] = array.reshape(shape)
-        if np.issubdtype(array.dtype, np.floating):
-            types.add("bfloat16" if kind == "BF16" else array.dtype.name)
-    return _Content(
-        tensors=without_prefix(tensors), types=types, metadata=_metadata(path, metadata.get(_OURS, "{}"))
-    )
+def _read_safetensors(path: Path) -> _Content:
+    file = read_safetensors(path)
+    tensors, types = {name: file.array(name) for name in file.header}, set()
+    for name, entry in file.header.items():
+        if np.issubdtype(tensors[name].dtype, np.floating):
+            types.add("bfloat16" if entry["dtype"] == "BF16" else tensors[name].dtype.name)
+    metadata = parse_metadata(path, file.metadata.get(_OURS, "{}"), _OURS)
+    return _Content(tensors=without_prefix(tensors), types=types, metadata=metadata)
 
 
 def _read_torch(path: Path) -> _Content:
@@ -205,15 +168,5 @@ def _read_torch(path: Path) -> _Content:
     return _Content(
         tensors={**without_prefix(found.weights), **ema},
         types=found.types,
-        metadata=_metadata(path, found.metadata),
+        metadata=parse_metadata(path, found.metadata, _OURS),
     )
-
-
-def _metadata(path: Path, text: str) -> dict[str, Any]:
-    try:
-        metadata = json.loads(text)
-    except (ValueError, TypeError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        raise UserError(f"{path}: its metadata 'mindcv' is not JSON of this project: use another file")
-    return metadata

@@ -1,0 +1,108 @@
+"""The measurements of a run as JSON lines, for programs that watch it."""
+
+import json
+import logging
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from mindcv.engine.callbacks.reporting import CANNOT_BE_WRITTEN
+from mindcv.engine.callbacks.run_callback import RunCallback
+from mindcv.engine.evaluate import Evaluation
+from mindcv.engine.run_state import RunState
+
+__all__ = ["METRICS", "MetricsLog"]
+
+METRICS = "metrics.jsonl"
+
+logger = logging.getLogger(__name__)
+
+
+class MetricsLog(RunCallback):
+    """Appends a line of JSON to ``metrics.jsonl`` per interval and per epoch, and where a run goes on.
+
+    Each has an ``event``: ``interval``, ``epoch``, or ``restart`` with the epoch and the step from which the
+    run was resumed or rolled back; lines above it with a higher step no longer count. Nothing is removed.
+
+    Args:
+        folder: Receives the file.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        self.path = Path(folder) / METRICS
+        self.failed = False
+
+    def on_restart(self, run: RunState) -> None:
+        """Write from where the run goes on."""
+        self._append("restart", epoch=run.start.epoch, batch=run.start.batch, step=_updates(run))
+
+    def on_interval(self, run: RunState) -> None:
+        """Write what was measured since the last interval."""
+        interval = run.interval
+        if interval is None:
+            return
+        finite = [loss for loss in interval.losses if isfinite(loss)]
+        self._append(
+            "interval",
+            epoch=interval.epoch,
+            batch=interval.batch,
+            step=interval.step,
+            lr=interval.lr,
+            loss=sum(finite) / len(finite) if finite else None,
+            images_per_second=round(interval.images_per_second, 2),
+            waiting=None if interval.waiting is None else round(interval.waiting, 4),
+        )
+
+    def on_epoch_result(self, run: RunState) -> None:
+        """Write the epoch's result."""
+        result = run.results[-1]
+        self._append(
+            "epoch",
+            epoch=result.epoch,
+            step=result.step,
+            lr=result.lr,
+            loss=result.train_loss if isfinite(result.train_loss) else None,
+            images_per_second=round(result.images_per_second, 2),
+            train_seconds=round(result.train_seconds, 3),
+            val_seconds=round(result.val_seconds, 3),
+            overflows=result.overflows,
+            validation=_scores(result.validation),
+            ema_validation=_scores(result.ema_validation),
+        )
+
+    def _append(self, event: str, **values: Any) -> None:
+        try:
+            with self.path.open("ab+") as file:
+                line = json.dumps({"event": event, **values}, allow_nan=False)
+                file.write(f"{_missing_end(file)}{line}\n".encode())
+        except OSError as error:
+            if not self.failed:  # one warning is enough until it works again
+                logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
+            self.failed = True
+        else:
+            self.failed = False
+
+
+def _missing_end(file: Any) -> str:
+    """The end of a line that a killed run or a full disk has cut off."""
+    if not file.tell():
+        return ""
+    file.seek(-1, 2)
+    return "" if file.read(1) == b"\n" else "\n"
+
+
+def _updates(run: RunState) -> int:
+    batches = run.start.epoch * run.data.steps_per_epoch + run.start.batch
+    return batches // run.step.accumulation
+
+
+def _scores(validation: Evaluation | None) -> dict[str, float | int | None] | None:
+    if validation is None:
+        return None
+    return {
+        "images": validation.images,
+        "top1": validation.top1_accuracy,
+        "top5": validation.top5_accuracy,
+        "loss": validation.loss if isfinite(validation.loss) else None,
+    }

@@ -1,0 +1,28 @@
+"""benchmark-input as a process."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_input_of_a_recipe_is_measured_by_one_command(tmp_path):
+    command = [sys.executable, "-m", "tools.benchmark_input"]
+    command += ["-c", "configs/mnasnet/mnasnet0.75_digits_cpu.yaml", f"--data_dir={tmp_path}"]
+    command += ["--images=256", "--passes=2", "--target_rate=1000", "--accelerators=4"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    machine, *lines = ran.stdout.splitlines()
+    assert "medians of 2 passes over 256 images, batch size 32" in machine
+    figures = {}
+    for line in lines:
+        label, _, text = line.partition(": ")
+        figures[label] = (
+            float(found[0].replace(",", "")) if (found := re.findall(r"[\d.,]*\d", text)) else None
+        )
+    assert figures["images/s"] > 100
+    assert figures["batch per image"] == 6.9  # 3 * 48 * 48 bytes, and 4 of the label
+    assert 0.1 <= figures["read per image"] < 2  # a PNG of 8 x 8 pixels
+    assert figures["to the devices"] == 7
+    assert abs(figures["cores"] - figures["CPU time per image"]) < 0.06
