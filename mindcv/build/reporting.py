@@ -17,6 +17,7 @@ from mindcv.engine.callbacks import FinalReport, ReportedEpoch
 from mindcv.engine.epoch_result import best_result
 from mindcv.models.registry import find_model
 from mindcv.report.analysis import confident_mistakes
+from mindcv.report.comparison_page import duration
 from mindcv.report.document import write_page
 from mindcv.report.options_table import Option
 from mindcv.report.run_page import TOP5_CLASSES, Mistake, RunPage, Scored, render_run
@@ -166,15 +167,6 @@ def _facts(run: RunState, network: nn.Cell) -> dict[str, str]:
     best, seconds = best_result(run.results), sum(r.train_seconds + r.val_seconds for r in run.results)
     facts = {} if best is None else {"Best epoch": f"{best.epoch} of {len(run.results)}"}
     return {**facts, "Time": duration(seconds), "Parameters": _parameters(network)}
-
-
-def duration(seconds: float) -> str:
-    """Return a time in its two largest units, such as ``2 h 5 min``."""
-    total = round(seconds)
-    for size, unit, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if total >= size:
-            return f"{total // size} {unit} {total % size // part} {smaller}"
-    return f"{total} s"
 
 
 def _parameters(network: nn.Cell) -> str:

@@ -17,7 +17,9 @@ function curves(host, runs) {
     const series = runs.flatMap((run, i) =>
       present.filter((key) => (run.columns[key] || []).some(isNumber)).map((key) => {
         const own = columns[key];
-        const style = runs.length === 1 ? present.indexOf(key) : (i % 8) + (present.indexOf(key) % 2 ? 0 : 8) * (present.length > 1 ? 1 : 0);
+        // Runs differ in colour; the line that decides is solid, the others of its run are dashed.
+        const deciding = present.find((name) => !name.startsWith("train") && !name.endsWith("top5")) ?? present[0];
+        const style = runs.length === 1 ? present.indexOf(key) : (i % 8) + (key === deciding ? 0 : 8);
         const name = runs.length === 1 ? own : present.length > 1 ? `${run.name}, ${own}` : run.name;
         return { name, x: run.columns.epoch, y: run.columns[key], style, bridged: true };
       }));

@@ -127,7 +127,7 @@ class LineChart {
       parts.push(`${pen}${x.toFixed(1)} ${y.toFixed(1)}`);
       pen = "L";
       if (this.wild(v)) dots.push(this.arrow(x, y, s));
-      else if (finite <= 40) dots.push(svg("circle", { cx: x, cy: y, r: finite === 1 ? 3.5 : 2.2, class: `dot c${s.style % 8}` }));
+      else if (finite <= 25) dots.push(svg("circle", { cx: x, cy: y, r: finite === 1 ? 3.5 : 2.2, class: `dot c${s.style % 8}` }));
     });
     return svg("g", {}, [svg("path", { d: parts.join(""), class: lineClass(s.style) }), ...dots]);
   }
