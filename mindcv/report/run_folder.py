@@ -8,7 +8,7 @@ from typing import Any
 
 from mindcv.errors import UserError
 
-__all__ = ["RunFolder", "read_history"]
+__all__ = ["KEYS", "RunFolder", "read_history"]
 
 TABLE = "history.csv"
 LARGEST_TABLE = 64 * 1024**2  # bytes; 100,000 epochs take 10 MB

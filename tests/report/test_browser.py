@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mindcv.report.comparison_page import render_comparison
+from mindcv.report.run_folder import KEYS, RunFolder
 from mindcv.report.run_page import render_run
 from tests.support.report_pages import HOSTILE, example_page
 
@@ -138,3 +140,21 @@ def test_a_thousand_classes_are_searched_sorted_and_shown_on_request(show):
     assert rows.count() == 1000
     page.get_by_role("button", name="class", exact=True).first.click()
     assert page.locator("table.classes th").first.get_attribute("aria-sort") == "ascending"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1200, "light")])
+def test_runs_are_compared_without_an_error_and_without_scrolling_sideways(browser, tmp_path, width, scheme):
+    columns = {key: [1.0, 0.5] for key in KEYS} | {"epoch": [1.0, 2.0]}
+    runs = [RunFolder(name=name, columns=columns, options={"lr": len(name)}) for name in (HOSTILE, "b")]
+    path = tmp_path / "comparison.html"
+    path.write_text(render_comparison(runs, {"lr": 0.1}), encoding="utf-8")
+    shown = Shown(browser, path, width, scheme)
+    assert shown.told == []
+    assert shown.overflow() <= 0
+    assert shown.page.evaluate("window.hacked") is None
+    charts = shown.page.locator("figure.chart")
+    assert charts.locator("h3").all_inner_texts() == ["Loss", "Accuracy", "Learning rate", "Speed"]
+    charts.first.locator("svg[tabindex]").focus()
+    shown.page.keyboard.press("End")
+    assert charts.first.locator(".tip b").all_inner_texts() == ["0.5"] * 6
+    shown.page.close()
