@@ -9,6 +9,7 @@ from mindcv.runtime.collectives import average_parameters, broadcast_parameters
 from mindcv.runtime.session import Runtime
 from mindcv.step import (
     AdaptiveClip,
+    BucketReducer,
     ClipByNorm,
     ClipByValue,
     Ema,
@@ -50,7 +51,7 @@ def build_train_step(
     """
     reduce = None
     if runtime.world_size > 1:
-        reduce = nn.DistributedGradReducer(optimizer.parameters, mean=True, degree=runtime.world_size)
+        reduce = _reducer(optimizer, runtime)
     ema = None
     if ema_model is not None:
         initialize_ema_model(ema_model, network)
@@ -67,6 +68,13 @@ def build_train_step(
         clip=_clip(config, network, optimizer),
         ema=ema,
     )
+
+
+def _reducer(optimizer: nn.Optimizer, runtime: Runtime) -> nn.Cell:
+    """Return what averages the gradients: accelerators join messages themselves."""
+    if runtime.device == "CPU":
+        return BucketReducer(optimizer.parameters, runtime.world_size)
+    return nn.DistributedGradReducer(optimizer.parameters, mean=True, degree=runtime.world_size)
 
 
 def _clip(config: Config, network: nn.Cell, optimizer: nn.Optimizer) -> nn.Cell | None:

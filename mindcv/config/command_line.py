@@ -14,6 +14,8 @@ from mindcv.errors import ConfigError
 __all__ = [
     "CommandLine",
     "ProgramParser",
+    "channel_count",
+    "class_count",
     "expand_flags",
     "own_options",
     "positional_args",
@@ -23,6 +25,8 @@ __all__ = [
 
 NEGATIVE = re.compile(r"-(?:\.?[0-9]|\.inf|$)")  # "-" alone is a file of other programs
 LARGEST = 2**31 - 1
+MOST_CLASSES = 100_000  # as of the option num_classes
+MOST_CHANNELS = 1024
 
 
 class ProgramParser(argparse.ArgumentParser):
@@ -105,6 +109,23 @@ def positive_int(text: str) -> int:
     if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) <= LARGEST:
         raise argparse.ArgumentTypeError(f"{text} must be a positive integer")
     return int(text)
+
+
+def class_count(text: str) -> int:
+    """Parse a number of classes; a ``type`` for argparse."""
+    return _up_to(MOST_CLASSES, text)
+
+
+def channel_count(text: str) -> int:
+    """Parse a number of image channels; a ``type`` for argparse."""
+    return _up_to(MOST_CHANNELS, text)
+
+
+def _up_to(largest: int, text: str) -> int:
+    value = positive_int(text)
+    if value > largest:
+        raise argparse.ArgumentTypeError(f"{text} is too large: give 1 to {largest}")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import numpy as np
 from mindspore.dataset import transforms
 from numpy.typing import NDArray
 
+from mindcv.data.batch_mixing import BatchMixer
 from mindcv.data.epoch_plan import EpochPlanner, Plans
-from mindcv.data.mixup import Mixup
 from mindcv.data.seeded_augmentation import BATCHES, Augmentation, generator
 from mindcv.data.sources.source import stream
 from mindcv.data.transforms import create_transforms
@@ -77,7 +77,7 @@ def create_loader(
         classes = num_classes or dataset.num_classes()
         if not classes or classes < 0:
             raise UserError("mixup and cutmix need num_classes: give the number of the network's outputs")
-        mixer = Mixup(mixup, cutmix, cutmix_prob, num_classes=classes)
+        mixer = BatchMixer(mixup, cutmix, cutmix_prob, num_classes=classes)
     options = {"num_parallel_workers": workers, "python_multiprocessing": python_multiprocessing}
     if target_transform is not None:
         dataset = dataset.map(target_transform, "label", **options)
@@ -105,7 +105,7 @@ def make_batches(
     plans: Plans,
     drop_remainder: bool,
     workers: int,
-    mixup: Mixup | None = None,
+    mixup: BatchMixer | None = None,
     python_multiprocessing: bool = False,
     separate: bool = False,
 ) -> Any:
@@ -152,7 +152,7 @@ def seed_operators(seed: int) -> None:
     np.random.set_state(numpy)
 
 
-def _planned_size(dataset: Any, lists: Sequence[Sequence[Any]], mixup: Mixup | None) -> int:
+def _planned_size(dataset: Any, lists: Sequence[Sequence[Any]], mixup: BatchMixer | None) -> int:
     """Return the number of images to draw keys for; 0 if none are needed: counting may read the dataset."""
     keyed = any(isinstance(operator, Augmentation) for operators in lists for operator in operators)
     return dataset.get_dataset_size() if mixup or keyed else 0
@@ -206,7 +206,7 @@ def _joined(
 
 
 def _mixed(
-    mixup: Mixup,
+    mixup: BatchMixer,
     images: NDArray[Any],
     labels: NDArray[Any],
     keys: NDArray[np.int64],

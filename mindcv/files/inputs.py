@@ -4,7 +4,15 @@ from pathlib import Path
 
 from mindcv.errors import UserError
 
-__all__ = ["check_weights_file", "existing_folder", "expected_folder", "size_of"]
+__all__ = [
+    "check_weights_file",
+    "existing_folder",
+    "expected_folder",
+    "files_ending",
+    "is_same_file",
+    "size_of",
+    "unreadable",
+]
 
 KINDS = {".ckpt": "checkpoint", ".onnx": "ONNX file"}
 
@@ -45,6 +53,35 @@ def expected_folder(root: Path, split: str) -> str:
     missing = root if not root.is_dir() else root / split
     pattern = root / split / "CLASS" / "IMAGE.jpg"
     return f"{missing} is not a folder of images: data_dir should hold one folder per class, as in {pattern}"
+
+
+def files_ending(folder: Path, suffix: str) -> list[Path]:
+    """Return the files of a folder whose names end with a suffix, sorted; none where there is no folder.
+
+    Unlike `Path.glob`, it does not take a folder that cannot be read for an empty one.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(suffix))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from None
+
+
+def is_same_file(path: str | Path, other: str | Path) -> bool:
+    """Return whether two paths are those of one file, which exists."""
+    try:
+        return Path(path).samefile(other)
+    except OSError:
+        return False
+
+
+def unreadable(folder: str | Path, error: OSError) -> UserError:
+    """Return the error about a folder that cannot be read."""
+    return UserError(f"{folder} cannot be read ({error.strerror}): check the path and its permissions")
 
 
 def size_of(path: str | Path) -> str:

@@ -1,12 +1,13 @@
 """Score a checkpoint: `python validate.py -c RECIPE.yaml --ckpt_path FILE --data_dir DIR`."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindcv.config import given_option
 from mindcv.config.command_line import ProgramParser, own_options
-from mindcv.errors import UserError, one_line
+from mindcv.errors import NotFiniteError, UserError, one_line
 from mindcv.files.inputs import check_weights_file
 from mindcv.files.outputs import check_output_file
 from mindcv.runtime.program import run_program
@@ -41,7 +42,13 @@ def validate(argv: Sequence[str], report: Path | None = None) -> None:
     evaluation = build.build_evaluation(config, network, data, runtime, classes=classes, recorder=recorder)()
     if runtime.is_main:
         print(evaluation)
-    if report is None or recorder is None or evaluation is None:
+    assert evaluation is not None  # nothing asks it to stop
+    if not math.isfinite(evaluation.loss):
+        given = config.model.checkpoint_path or config.model.model_name
+        raise NotFiniteError(
+            f"{given}: the loss is NaN or infinite, so the score means nothing: use another checkpoint"
+        )
+    if report is None or recorder is None:
         return
     predictions = recorder.gather(recorder.recorded(), runtime.sum_over_ranks)
     if runtime.is_main:

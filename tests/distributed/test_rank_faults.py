@@ -48,7 +48,7 @@ def job(images: Path, tmp_path: Path) -> Callable[..., Job]:
 
 
 def said_at_the_end(job: Job, launcher: str, seconds: float = ENDING_SECONDS) -> tuple[list[str], Finished]:
-    """What the ranks say, once everything has ended, and how that was."""
+    """Return the messages of the ranks, once everything has ended, and how that was."""
     with job:
         finished = job.finish()
         job.until(lambda: not (job.processes() or watches(job)), "end of all processes", seconds=5)

@@ -204,6 +204,14 @@ def test_all_ranks_get_rank_0s_values_or_the_mean(found, mode):
 
 
 @modes
+def test_gradients_in_buckets_of_any_size_have_the_mean_of_single_messages(found, mode):
+    differences = found[f"buckets {mode}"]
+    assert set(differences) == {"1", "300", str(2**30)}
+    # More than two ranks add in an order that depends on the place in the message.
+    assert max(differences.values()) <= (0 if found["size"] == 2 else 1e-5)
+
+
+@modes
 def test_sums_over_ranks_are_those_of_float64(found, mode):
     ranks = range(found["size"])
     expected = [

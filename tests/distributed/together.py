@@ -20,6 +20,7 @@ from mindcv.models.mnasnet import Stage
 from mindcv.runtime.collectives import average_parameters, broadcast_parameters, sum_over_ranks
 from mindcv.runtime.program import run_program
 from mindcv.runtime.session import Runtime
+from mindcv.step import BucketReducer
 
 ALONE = Runtime(device="CPU")
 CLASSES = 7
@@ -126,6 +127,26 @@ def exchanges(rank: int) -> dict[str, object]:
     }
 
 
+def bucketed(runtime: Runtime) -> dict[str, float]:
+    """Return the largest difference between averages by buckets of several sizes and by single messages."""
+    rng = np.random.default_rng(7 + runtime.rank)
+    shapes = [(3,), (8, 3, 3, 3), (1,), (100_003,), (), (9, 7), (64,), (5, 1, 5, 5)]
+    parameters = [
+        Parameter(Tensor(np.zeros(shape, np.float32)), name=f"p{i}") for i, shape in enumerate(shapes)
+    ]
+    gradients = tuple(
+        Tensor(rng.normal(0, 10.0 ** rng.integers(-6, 4), s).astype(np.float32)) for s in shapes
+    )
+    alone = nn.DistributedGradReducer(parameters, mean=True, degree=runtime.world_size)(gradients)
+    found = {}
+    for size in (1, 300, 2**30):
+        averages = BucketReducer(parameters, runtime.world_size, size)(gradients)
+        found[str(size)] = max(
+            float(np.abs(a.asnumpy() - b.asnumpy()).max()) for a, b in zip(averages, alone, strict=True)
+        )
+    return found
+
+
 def scores(config: Config, runtime: Runtime, network: nn.Cell) -> dict[str, object]:
     """Evaluate together, and on rank 0 alone; and say how many images of each class each rank has."""
     data = build.build_validation_data(config, runtime)
@@ -152,6 +173,7 @@ def main(config: Config) -> None:
         for name in NETWORKS:
             network, found[f"{name} {mode}"] = one_step(config, runtime, name)
         found[f"exchanges {mode}"] = exchanges(runtime.rank)
+        found[f"buckets {mode}"] = bucketed(runtime)
         found[f"scores {mode}"] = scores(config, runtime, network)
     if runtime.is_main:
         Path("found.json").write_text(json.dumps({**found, "end": time.time()}), encoding="utf-8")

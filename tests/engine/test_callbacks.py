@@ -1,5 +1,6 @@
 """Callbacks of a training run: when they are called, what they see, and what they may ask for."""
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -256,6 +257,29 @@ def test_signals_have_their_own_handlers_again_after_a_run():
     before = [signal.getsignal(number) for number in SIGNALS]
     trainer(Stopping(StopRequest()), epochs=1).fit()
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_is_a_request_to_stop(number):
+    request = StopRequest(speaks=False)
+    try:
+        assert not request()
+        os.kill(os.getpid(), number)
+        assert request()
+    finally:
+        request.stop_listening()
+
+
+def test_a_run_that_nohup_has_started_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    request = StopRequest(speaks=False)
+    try:
+        assert not request()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not request()
+    finally:
+        request.stop_listening()
+        signal.signal(signal.SIGHUP, before)
 
 
 # --- what fails --------------------------------------------------------------------------------------------

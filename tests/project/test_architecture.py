@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "device_check": {"engine", "export", "version", *FACTORIES, *LEAVES},
     "build": {"config", "engine", "inference", "export", "report", "version", *FACTORIES, *LEAVES},
     "programs": {
-        *("build", "config", "device_check", "engine", "inference", "export", "report", "models"),
+        *("build", "config", "device_check", "engine", "inference", "export", "report", "models", "data"),
         *LEAVES,
     },
     "utils": {"build", "config", "engine", "inference", "export", *FACTORIES, *LEAVES},

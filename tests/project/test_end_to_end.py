@@ -61,8 +61,8 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingR
 def test_training_ends_with_a_summary_and_says_nothing_but_notices_on_stderr(trained: TrainingRun):
     assert (trained.process.status, trained.process.errors) == (0, [])
     lines = trained.process.output.splitlines()
-    opening, epochs, (length, best, where, then) = lines[:7], lines[7:-4], lines[-4:]
-    names = ["device", "model", "weights", "data", "options", "output", "compiling"]
+    opening, epochs, (length, best, where, then) = lines[:8], lines[8:-4], lines[-4:]
+    names = ["device", "model", "weights", "data", "options", "output", "compiling", "first"]
     assert [line.split()[0] for line in opening] == names
     for number, line in enumerate(epochs, start=1):
         progress = rf"epoch {number}/2  loss \d\.\d{{4}}  lr [\d.e-]+  \d+ images/s  \|  validation: {SCORE}"
