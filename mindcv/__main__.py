@@ -14,6 +14,7 @@ VERBS = {
     "export": "write a network as an ONNX or a MindIR file",
     "convert": "convert weights between MindSpore, timm and torchvision",
     "add-checksum": "add a checksum to files of weights from elsewhere",
+    "compare-runs": "compare training runs on one page",
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
     "compare": "compare the speed on this CPU with other libraries",
@@ -62,6 +63,8 @@ def _run(verb: str) -> None:
             from mindcv.programs import convert as program
         case "add-checksum":
             from mindcv.programs import add_checksum as program
+        case "compare-runs":
+            from mindcv.programs import compare_runs as program
         case "summary":
             from mindcv.programs import summary as program
         case "benchmark":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
+from mindcv.config.help import help_text
 from mindcv.config.schema import OPTION_TYPES
 from mindcv.errors import ConfigError
 
@@ -16,6 +17,7 @@ __all__ = [
     "channel_count",
     "class_count",
     "expand_flags",
+    "own_options",
     "positional_args",
     "positive_int",
     "split_options",
@@ -33,19 +35,39 @@ class ProgramParser(argparse.ArgumentParser):
     Args:
         description: The program's docstring, which --help shows as it is.
         usage: The usage line; by default argparse's.
+        add_help: Whether it answers --help itself.
     """
 
-    def __init__(self, description: str | None, usage: str | None = None) -> None:
+    def __init__(self, description: str | None, usage: str | None = None, *, add_help: bool = True) -> None:
         super().__init__(
             description=description,
             usage=usage,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=add_help,
         )
 
     def error(self, message: str) -> NoReturn:
         """Raise a `ConfigError` instead of exiting."""
         raise ConfigError(f"command line: {message}")
+
+
+def own_options(parser: ProgramParser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Separate a program's own options from those of all programs; --help shows both, and ends the program.
+
+    Args:
+        parser: Parses its own options, without --help.
+        argv: Command line without the program's name.
+
+    Returns:
+        Its own options, and the rest for `load_config`.
+    """
+    options, others = parser.parse_known_args(argv)
+    if {"-h", "--help"} & set(others):
+        own = parser.format_help().partition("options:\n")[2]
+        print(help_text().replace("\noptions:\n", f"\nof this program alone:\n{own}\noptions:\n", 1), end="")
+        raise SystemExit(0)
+    return options, others
 
 
 def expand_flags(argv: Sequence[str]) -> list[str]:

@@ -12,14 +12,16 @@ class EvalStep(nn.Cell):
     Args:
         network: Takes a batch of images and returns logits of shape [N, num_classes].
         loss: Takes logits and labels and returns the loss of each image, shape [N].
+        with_logits: Return the logits, too.
     """
 
-    def __init__(self, network: nn.Cell, loss: nn.Cell) -> None:
+    def __init__(self, network: nn.Cell, loss: nn.Cell, *, with_logits: bool = False) -> None:
         super().__init__(auto_prefix=False)
         self.network = network
         self.loss = loss
+        self.with_logits = with_logits
 
-    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Count the correct predictions of one batch.
 
         Args:
@@ -29,7 +31,8 @@ class EvalStep(nn.Cell):
         Returns:
             The sum of the losses, and the numbers of labels that are the first and among the first five
             predictions. A label whose logit equals others ranks behind them, so that a network whose logits
-            are all equal, or NaN, scores nothing.
+            are all equal, or NaN, scores nothing. With `with_logits`, the logits follow, float32 of shape
+            [N, num_classes].
         """
         real = labels >= 0
         labels = ops.maximum(labels, ops.zeros_like(labels))
@@ -41,4 +44,6 @@ class EvalStep(nn.Cell):
         classes = logits.shape[1]
         top1 = ops.cast(ops.logical_and(counted, beaten >= classes - 1), ms.int32).sum()
         top5 = ops.cast(ops.logical_and(counted, beaten >= classes - 5), ms.int32).sum()
+        if self.with_logits:
+            return losses.sum(), top1, top5, logits
         return losses.sum(), top1, top5

@@ -27,6 +27,7 @@ MISTAKES = {
     "export": (["--format", "pb"], "command line: argument --format: invalid choice: 'pb' (choose from "),
     "convert": (["a.ckpt"], "command line: the following arguments are required: OUTPUT"),
     "add-checksum": ([], "command line: the following arguments are required: FILE"),
+    "compare-runs": (["a"], "1 runs were given: give from 2 to 8 folders"),
     "summary": (["m", "--image_size", "0"], "command line: argument --image_size: 0 must be a positive "),
     "benchmark": (["--image_size", "4"], "image_resize=4 is out of range: give 8 to 2048 pixels"),
     "compare": (["--repeats", "0"], "command line: argument --repeats: 0 must be a positive integer"),

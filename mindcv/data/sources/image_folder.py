@@ -131,6 +131,10 @@ class FolderSource(StreamSource):
         """Return the file of a sample."""
         return f"{self.origin}/{self._name(index)}"
 
+    def sample_name(self, index: int) -> str:
+        """Return the file of a sample below its split."""
+        return self._name(index)
+
     def _name(self, index: int | np.int64) -> str:
         return f"{self.classes[self.labels[index]]}/{os.fsdecode(self._names[index])}"
 
