@@ -48,7 +48,7 @@ def test_a_contestant_that_fails_is_named():
 
 def test_an_interpreter_that_is_missing_is_named():
     with pytest.raises(
-        UserError, match="^--mindcv no/python: No such file or directory: name an interpreter$"
+        UserError, match=r"^--mindcv no/python: No such file or directory: name an interpreter$"
     ):
         Contestant("mindcv", SMALL, "no/python")
 
