@@ -1,4 +1,4 @@
-"""What a network predicted for each image of an evaluation, in a few bytes per image."""
+"""The predictions of a network for each image of an evaluation, in a few bytes per image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

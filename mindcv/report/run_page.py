@@ -75,7 +75,7 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunPage:
-    """What a report shows.
+    """The contents of a report.
 
     Args:
         kind: Kind of report, above the title.

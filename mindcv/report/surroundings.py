@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, device, and the state of the code."""
+"""The surroundings of a run: versions, machine, device, and the state of the code."""
 
 import os
 import platform

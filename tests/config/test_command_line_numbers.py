@@ -17,6 +17,6 @@ def test_a_number_is_read_up_to_the_largest(parse, largest):
             parse(text)
 
 
-def test_a_number_that_is_too_large_is_told_with_the_largest():
+def test_a_number_that_is_too_large_is_refused_with_the_largest():
     with pytest.raises(argparse.ArgumentTypeError, match=r"^2147483647 is too large: give 1 to 100000$"):
         class_count("2147483647")

@@ -1,4 +1,4 @@
-"""What has an image's name and is no ordinary file: a pipe, a device, a folder, a socket."""
+"""Special files with an image's name: a pipe, a device, a folder, a socket."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def _without_waiting() -> Iterator[None]:
         ("empty", "is empty"),
     ],
 )
-def test_what_is_no_image_file_is_named_at_once(kind, fault, tmp_path, monkeypatch):
+def test_a_special_file_is_named_at_once(kind, fault, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = Path("a.jpg")
     match kind:

@@ -1,4 +1,4 @@
-"""A folder without permissions is told, and not taken for an empty one."""
+"""A folder without permissions is reported, and not taken for an empty one."""
 
 import os
 import shutil

@@ -215,7 +215,7 @@ def test_an_image_is_not_replaced_by_what_is_predicted_for_it(tmp_path):
     assert image.read_bytes() == b"image"
 
 
-def test_a_disk_that_is_full_is_told_with_the_file():
+def test_a_disk_that_is_full_is_reported_with_the_file():
     with (
         pytest.raises(UserError, match=r"^--output /dev/full cannot be written \(No space left on device\)"),
         open_writer("csv", "/dev/full") as writer,

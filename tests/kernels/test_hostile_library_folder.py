@@ -100,7 +100,7 @@ def test_cxx_may_be_a_command_with_arguments(compiler, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ['echo garbage > "$out"', 'echo "" | gcc -shared -x c - -o "$out"'])
-def test_a_library_that_cannot_be_loaded_is_told_once_and_removed(
+def test_a_library_that_cannot_be_loaded_is_reported_once_and_removed(
     compiler, tmp_path, monkeypatch, caplog, script
 ):
     compiler(script)

@@ -105,5 +105,5 @@ def test_runs_are_named_by_what_their_paths_do_not_share():
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (60, "1 min 0 s"), (7500, "2 h 5 min"), (90_000, "1 d 1 h")]
 )
-def test_a_time_is_told_in_its_two_largest_units(seconds, text):
+def test_a_time_is_written_in_its_two_largest_units(seconds, text):
     assert duration(seconds) == text

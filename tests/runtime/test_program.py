@@ -72,7 +72,7 @@ def test_an_error_whose_causes_form_a_circle_ends_the_program(capsys):
     assert said.rstrip().endswith("MemoryError: first")
 
 
-def test_a_working_folder_that_has_been_deleted_is_told(tmp_path):
+def test_a_working_folder_that_has_been_deleted_is_reported(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
     command = f"rmdir '{folder}' && '{sys.executable}' -m mindcv summary mnasnet_100"

@@ -65,7 +65,7 @@ def test_a_split_is_a_folder_of_the_dataset(root, tmp_path, split, monkeypatch):
     assert not output.exists()
 
 
-def test_a_shard_that_grows_too_large_for_the_disk_is_told_with_what_failed(root, tmp_path):
+def test_a_shard_that_grows_too_large_for_the_disk_is_reported_with_what_failed(root, tmp_path):
     command = [sys.executable, "-m", "mindcv", "pack", root, tmp_path / "packed", "--workers", "1"]
     limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
     limited += "; os.execv(sys.argv[1], sys.argv[1:])"
