@@ -78,7 +78,7 @@ def torch_step(job: Namespace, *, channels_last: bool) -> Step:
             operators.define(f"{name}() -> ()")
     import timm
 
-    kinds = {"memory_format": torch.channels_last} if channels_last else {}
+    kinds: dict[str, Any] = {"memory_format": torch.channels_last} if channels_last else {}
     network = timm.create_model(job.model, drop_rate=0.2).to(**kinds)
     arrays = images_and_labels(job)
     images, labels = torch.tensor(arrays[0]), torch.tensor(arrays[1]).long()
@@ -127,7 +127,7 @@ def mindcv_step(job: Namespace) -> Step:
         network.set_train(False)
         return lambda: network(images).asnumpy()
     loss = create_loss("CE", label_smoothing=0.1)
-    options = {"weight_decay": 1e-5, "momentum": 0.9, "eps": 1e-3, "loss_scale": 256.0}
+    options: dict[str, Any] = {"weight_decay": 1e-5, "momentum": 0.9, "eps": 1e-3, "loss_scale": 256.0}
     optimizer = create_optimizer(network.trainable_params(), "rmsprop", lr=0.016, **options)
     step = nn.TrainOneStepCell(nn.WithLossCell(network, loss), optimizer, sens=256.0).set_train()
     return lambda: step(images, labels).asnumpy()
