@@ -69,6 +69,8 @@ class Contestant:
                 cwd=self.folder.name if self.folder else None,
             )
         except OSError as error:
+            if self.folder:
+                self.folder.cleanup()
             raise UserError(f"--mindcv {interpreter}: {error.strerror}: name an interpreter") from None
         try:
             self._answer("ready")

@@ -47,9 +47,8 @@ def test_a_contestant_that_fails_is_named():
 
 
 def test_an_interpreter_that_is_missing_is_named():
-    with pytest.raises(
-        UserError, match=r"^--mindcv no/python: No such file or directory: name an interpreter$"
-    ):
+    expected = r"^--mindcv no/python: No such file or directory: name an interpreter$"
+    with pytest.raises(UserError, match=expected):
         Contestant("mindcv", SMALL, "no/python")
 
 
