@@ -13,19 +13,13 @@ from mindcv.config import Config
 from mindcv.data.bad_images import BadImages
 from mindcv.errors import UserError
 from mindcv.runtime.session import Runtime
+from tests.support.ranks import OneOfTwo
 from tests.support.training import usual_trainer
 
 ALONE = Runtime(device="CPU")
 SIZE = 16
 BAD = ("a/2.png", "b/3.png")
 FAULTS = "a/2.png is empty, b/3.png is cut short"
-
-
-class OneOfTwo(Runtime):
-    """A rank whose other rank is the same process, and so has the same images."""
-
-    def compare_ranks(self, *parts: object) -> None:
-        assert parts
 
 
 @pytest.fixture
