@@ -11,7 +11,8 @@ class EvalStep(nn.Cell):
 
     Args:
         network: Takes a batch of images and returns logits of shape [N, num_classes].
-        loss: Takes logits and labels and returns the loss of each image, shape [N].
+        loss: Takes logits and labels and returns the loss of each image, shape [N], or of each image and
+            class, [N, C], of which the mean over the classes counts.
         with_logits: Return the logits, too.
     """
 
@@ -37,7 +38,10 @@ class EvalStep(nn.Cell):
         real = labels >= 0
         labels = ops.maximum(labels, ops.zeros_like(labels))
         logits = ops.cast(self.network(images), ms.float32)
-        losses = ops.where(real, self.loss(logits, labels), ops.zeros((), ms.float32))
+        losses = self.loss(logits, labels)
+        if losses.ndim == 2:
+            losses = losses.mean(axis=1)
+        losses = ops.where(real, losses, ops.zeros((), ms.float32))
         target = ops.gather_elements(logits, 1, labels.expand_dims(1))
         counted = ops.logical_and(real, (target == target).squeeze(1))  # NaN equals nothing, itself included
         beaten = ops.cast(logits < target, ms.int32).sum(axis=1)
