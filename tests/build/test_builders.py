@@ -15,6 +15,7 @@ from mindcv.engine.callbacks import (
     BadImagesReport,
     Checkpointing,
     EpochReport,
+    FinalReport,
     HistoryTable,
     LearningCurve,
     MetricsLog,
@@ -110,7 +111,8 @@ def test_an_epochs_checkpoint_is_written_before_its_table_its_curve_and_its_line
     built = build.build_callbacks(config_for(folder), network(), None, None, None, ALONE)
     after_an_epoch = [type(c) for c in built if type(c).on_epoch_result is not RunCallback.on_epoch_result]
     assert after_an_epoch == [
-        *(Checkpointing, HistoryTable, MetricsLog, LearningCurve, EpochReport, BadImagesReport, Stopping)
+        *(Checkpointing, HistoryTable, MetricsLog, LearningCurve, EpochReport, BadImagesReport),
+        *(FinalReport, Stopping),
     ]
 
 

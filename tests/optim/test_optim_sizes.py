@@ -26,7 +26,7 @@ def updated(request, tmp_path_factory):
     """Parameters after the updates, by mode, kernels, case and size."""
     out = tmp_path_factory.mktemp("sizes") / "parameters.npz"
     command = [sys.executable, "-m", "tests.optim.at_sizes", str(request.param), str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=900)
     assert done.returncode == 0, done.stderr
     with np.load(out) as arrays:
         return dict(arrays)
