@@ -1,8 +1,8 @@
 """Update tensors of many sizes with every optimizer, in a process that has one or two cores.
 
-Run as ``python -m tests.optim.at_sizes CORES OUT``: it writes the parameters after the updates to OUT, an
-.npz file with the keys ``mode/kernels/case/size``. Kernels is 1 with those of this package, where it has one
-for the optimizer, and 0 without, as on other devices; what has one does without in PyNative mode on one core
+Run as ``python -m tests.optim.at_sizes CORES OUT CASE...``: it writes the parameters after the updates to
+OUT, an .npz file with the keys ``mode/kernels/case/size``. Kernels is 1 with those of this package, where it
+has one for the optimizer, and 0 without, as on other devices; what has one does without in PyNative mode on one core
 only, to save time. MindSpore's kernels use as many threads as the process has cores, and have vectorised
 paths that begin at 8 elements.
 """
@@ -61,7 +61,7 @@ def _values(rng: np.random.Generator, size: int) -> np.ndarray:
     return (magnitudes * rng.choice([-1, 1], size)).astype(np.float32)
 
 
-def main(cores: int, out: str) -> None:
+def main(cores: int, out: str, cases: list[str]) -> None:
     """Update with each optimizer in both modes and write what comes out."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     # After the choice of cores: MindSpore counts them when it is imported.
@@ -75,7 +75,8 @@ def main(cores: int, out: str) -> None:
     found = {}
     for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
         ms.set_context(mode=mode)
-        for case, (options, _) in CASES.items():
+        for case in cases:
+            options, _ = CASES[case]
             for kernels in ("1", "0"):
                 os.environ["MINDCV_KERNELS"] = kernels
                 parameters = [
@@ -98,4 +99,4 @@ def main(cores: int, out: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
