@@ -2,9 +2,9 @@
 
 Run as ``python -m tests.optim.at_sizes CORES OUT CASE...``: it writes the parameters after the updates to
 OUT, an .npz file with the keys ``mode/kernels/case/size``. Kernels is 1 with those of this package, where it
-has one for the optimizer, and 0 without, as on other devices; what has one does without in PyNative mode on one core
-only, to save time. MindSpore's kernels use as many threads as the process has cores, and have vectorised
-paths that begin at 8 elements.
+has one for the optimizer, and 0 without, as on other devices; what has one does without in PyNative mode on
+one core only, to save time. MindSpore's kernels use as many threads as the process has cores, and have
+vectorised paths that begin at 8 elements.
 """
 
 import os
