@@ -53,14 +53,30 @@ __all__ = [
     "set_seed",
 ]
 
+# Further names of MindCV's top level, by the package that has them.
+FURTHER = {
+    "utils": (
+        *("AMP_BLACK_LIST", "AMP_WHITE_LIST", "ARCHIVE_TYPE_SUFFIX", "COMPRESS_TYPE_SUFFIX"),
+        *("FILE_TYPE_ALIASES", "AllReduceSum", "CheckpointManager", "DownLoad", "StateMonitor", "TrainStep"),
+        *("ValCallback", "auto_mixed_precision", "detect_file_type", "get_default_download_root"),
+        *("require_customized_train_step", "set_default_download_root"),
+    ),
+    "data": ("Cifar10Download", "Cifar100Download", "MnistDownload", "get_dataset_download_root"),
+    "models": (
+        *("Mnasnet", "MobileNetV2", "MobileNetV3", "mnasnet_050", "mnasnet_075", "mnasnet_100"),
+        *("mnasnet_130", "mnasnet_140", "mobilenet_v2_075", "mobilenet_v2_100", "mobilenet_v2_140"),
+        *("mobilenet_v3_large_100", "mobilenet_v3_small_100"),
+    ),
+}
+
 prepare_environment()  # before MindSpore runs anything
 
 
 def __getattr__(name: str) -> Any:
     match name:
-        case "create_trainer" | "get_metrics" | "set_logger" | "set_seed":
+        case _ if name in ("create_trainer", "get_metrics", "set_logger", "set_seed", *FURTHER["utils"]):
             from mindcv import utils as home
-        case "create_dataset" | "create_loader" | "create_transforms":
+        case _ if name in ("create_dataset", "create_loader", "create_transforms", *FURTHER["data"]):
             from mindcv import data as home
         case "create_loss":
             from mindcv import loss as home
@@ -68,7 +84,7 @@ def __getattr__(name: str) -> Any:
             from mindcv import optim as home
         case "create_scheduler":
             from mindcv import scheduler as home
-        case _ if name in __all__:
+        case _ if name in __all__ or name in FURTHER["models"]:
             from mindcv import models as home
         case _:
             raise AttributeError(f"module 'mindcv' has no attribute '{name}'")
@@ -76,4 +92,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *(name for names in FURTHER.values() for name in names)})

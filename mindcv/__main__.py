@@ -14,11 +14,15 @@ VERBS = {
     "export": "write a network as an ONNX or a MindIR file",
     "convert": "convert weights between MindSpore, timm and torchvision",
     "add-checksum": "add a checksum to files of weights from elsewhere",
+    "compare-runs": "compare training runs on one page",
     "summary": "print shapes, parameters and MACs of a model",
     "benchmark": "measure models and write a table",
+    "compare": "compare the speed on this CPU with other libraries",
     "benchmark-input": "measure the images/s of a recipe's input alone",
+    "compare-input": "compare the input of photographs with torchvision's and MindCV's",
     "find-learning-rate": "find a learning rate for a recipe",
     "average-checkpoints": "average the weights of several checkpoints",
+    "measure-memory": "measure the peak memory against the batch size",
     "measure-scaling": "measure the efficiency of two ranks",
     "pack": "pack an image folder into MindRecord files",
     "check-device": "compare a device's numbers with a CPU's, and write a report",
@@ -59,16 +63,24 @@ def _run(verb: str) -> None:
             from mindcv.programs import convert as program
         case "add-checksum":
             from mindcv.programs import add_checksum as program
+        case "compare-runs":
+            from mindcv.programs import compare_runs as program
         case "summary":
             from mindcv.programs import summary as program
         case "benchmark":
             from mindcv.programs import benchmark as program
+        case "compare":
+            from mindcv.programs import compare as program
         case "benchmark-input":
             from mindcv.programs import benchmark_input as program
+        case "compare-input":
+            from mindcv.programs import compare_input as program
         case "find-learning-rate":
             from mindcv.programs import find_learning_rate as program
         case "average-checkpoints":
             from mindcv.programs import average_checkpoints as program
+        case "measure-memory":
+            from mindcv.programs import measure_memory as program
         case "measure-scaling":
             from mindcv.programs import measure_scaling as program
         case "pack":

@@ -18,6 +18,7 @@ from mindcv.build.optimization import (
     learning_rate_factor,
 )
 from mindcv.build.pipelines import build_training_data, build_validation_data
+from mindcv.build.reporting import build_recorder, write_validation_report
 from mindcv.build.resumed_run import build_rollback, find_resumed, restore_run
 from mindcv.build.runtime import start_runtime
 from mindcv.build.stored_config import load_stored_config, stored_options, tell_changes
@@ -51,6 +52,7 @@ __all__ = [
     "build_network",
     "build_optimizer",
     "build_quantization_images",
+    "build_recorder",
     "build_rollback",
     "build_sample_images",
     "build_statistics_exchange",
@@ -72,4 +74,5 @@ __all__ = [
     "start_runtime",
     "stored_options",
     "tell_changes",
+    "write_validation_report",
 ]

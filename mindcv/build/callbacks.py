@@ -9,6 +9,8 @@ import numpy as np
 from mindspore import nn
 
 from mindcv.build.evaluation import build_validations
+from mindcv.build.pipelines import build_validation_data
+from mindcv.build.reporting import build_final_report, build_recorder
 from mindcv.build.training_step import build_statistics_exchange
 from mindcv.config import Config
 from mindcv.config.yaml_file import dump_mapping
@@ -92,7 +94,11 @@ def build_callbacks(
     look_every = _look_every(config, runtime)
     stopping = Stopping(StopRequest(speaks=runtime.is_main), any_rank=any_rank, look_every=look_every)
     exchange = build_statistics_exchange(config, network, ema_model, runtime)
-    validate, validate_ema = build_validations(config, network, ema_model, runtime, stopping.signal)
+    data = build_validation_data(config, runtime) if config.validation.val_while_train else None
+    recorder = None if data is None else build_recorder(data)
+    validate, validate_ema = build_validations(
+        config, network, ema_model, runtime, stopping.signal, data, recorder
+    )
     schedule = SaveSchedule(
         every_updates=config.recovery.ckpt_save_steps,
         every_seconds=60 * config.recovery.ckpt_save_minutes,
@@ -111,7 +117,8 @@ def build_callbacks(
     if runtime.is_main:
         folder = config.checkpoint.folder
         built += [HistoryTable(folder), MetricsLog(folder), LearningCurve(folder), EpochReport()]
-    return [*built, BadImagesReport(), *callbacks, stopping]
+    report = build_final_report(config, network, data, recorder, runtime)
+    return [*built, BadImagesReport(), *callbacks, report, stopping]
 
 
 def _any_rank(runtime: Runtime) -> Callable[[bool], bool]:

@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from mindcv.build.stored_config import named_classes
+from mindcv.build.stored_config import are_numbers, named_classes
 from mindcv.config import Config
 from mindcv.data import Source, imagenet_classes
 from mindcv.data.sources.mindrecord import MindRecordSource
@@ -53,7 +53,7 @@ def match_labels(source: Source, known: Sequence[str], owner: str) -> NDArray[np
         UserError: If the network does not know a class of the images.
     """
     found = list(source.classes)
-    if isinstance(source, MindRecordSource) and _are_numbers(found):  # the format keeps no names
+    if isinstance(source, MindRecordSource) and are_numbers(found):  # the format keeps no names
         if len(found) > len(known):
             raise UserError(
                 f"{source.origin}: has the label {len(found) - 1}, and {owner} {len(known)} classes: give a "
@@ -137,8 +137,4 @@ def check_teacher_classes(config: Config, classes: Sequence[str]) -> None:
 
 def _unnamed(config: Config, classes: Sequence[str]) -> bool:
     """Return whether the images' classes have no names: those of a MindRecord without ``classes.txt``."""
-    return config.dataset.name == "mindrecord" and _are_numbers(classes)
-
-
-def _are_numbers(classes: Sequence[str]) -> bool:
-    return list(classes) == [str(label) for label in range(len(classes))]
+    return config.dataset.name == "mindrecord" and are_numbers(classes)

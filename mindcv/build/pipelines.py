@@ -12,6 +12,7 @@ from mindcv.config import OPTIONS, Config
 from mindcv.data import (
     OnnxTeacher,
     Pipeline,
+    PreparedImages,
     Source,
     channel_statistics,
     create_source,
@@ -68,6 +69,7 @@ def build_training_data(config: Config, runtime: Runtime) -> Pipeline:
         num_classes=config.model.num_classes,
         accumulation=config.gradient.gradient_accumulation_steps,
         teacher=_onnx_teacher(config, source.classes),
+        prepared=_prepared(config, source),
         **_loading(config),
         **mix,
     )
@@ -81,9 +83,11 @@ def build_validation_data(config: Config, runtime: Runtime, *, named: bool = Fal
         runtime: This process.
         named: Whether the network's classes are known by name, so that `match_labels` checks the labels.
     """
+    source = _shared_source(config, config.dataset.val_split, runtime)
     return Pipeline(
-        source=_shared_source(config, config.dataset.val_split, runtime),
+        source=source,
         transform=build_evaluation_transforms(config),
+        prepared=_prepared(config, source),
         rank=runtime.rank,
         world_size=runtime.world_size,
         num_classes=None if named else config.model.num_classes,
@@ -148,6 +152,12 @@ def _source(config: Config, split: str) -> Source:
         splits=(data.train_split, data.val_split),
         max_image_pixels=data.max_image_pixels,
     )
+
+
+def _prepared(config: Config, source: Source) -> PreparedImages | None:
+    """Tiny images take less memory than decoding and resizing them in each epoch takes time."""
+    small = find_dataset(config.dataset.name).small
+    return PreparedImages(source) if small and config.data.on_bad_image == "fail" else None
 
 
 def _stages(config: Config) -> list[tuple[int, Sequence[Any]]]:

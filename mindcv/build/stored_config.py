@@ -13,7 +13,14 @@ from mindcv.files.stored_metadata import parse_metadata
 from mindcv.models.registry import find_model
 from mindcv.models.weights.weight_files import read_weights
 
-__all__ = ["holds_training_state", "load_stored_config", "named_classes", "stored_options", "tell_changes"]
+__all__ = [
+    "are_numbers",
+    "holds_training_state",
+    "load_stored_config",
+    "named_classes",
+    "stored_options",
+    "tell_changes",
+]
 
 logger = logging.getLogger("mindcv.build")
 
@@ -72,7 +79,12 @@ def named_classes(path: str | Path) -> list[str]:
 
 
 def _names(stored: Mapping[str, Any], classes: list[str]) -> list[str]:
-    return [] if stored.get("dataset") == "mindrecord" else classes
+    return [] if stored.get("dataset") == "mindrecord" and are_numbers(classes) else classes
+
+
+def are_numbers(classes: Sequence[str]) -> bool:
+    """Return whether classes have no names but their labels, as those of a MindRecord without a list."""
+    return list(classes) == [str(label) for label in range(len(classes))]
 
 
 def holds_training_state(path: str | Path) -> bool:

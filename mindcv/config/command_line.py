@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
+from mindcv.config.help import help_text
 from mindcv.config.schema import OPTION_TYPES
 from mindcv.errors import ConfigError
 
 __all__ = [
     "CommandLine",
     "ProgramParser",
+    "channel_count",
+    "class_count",
     "expand_flags",
+    "own_options",
     "positional_args",
     "positive_int",
     "split_options",
@@ -21,6 +25,8 @@ __all__ = [
 
 NEGATIVE = re.compile(r"-(?:\.?[0-9]|\.inf|$)")  # "-" alone is a file of other programs
 LARGEST = 2**31 - 1
+MOST_CLASSES = 100_000  # as of the option num_classes
+MOST_CHANNELS = 1024
 
 
 class ProgramParser(argparse.ArgumentParser):
@@ -29,19 +35,39 @@ class ProgramParser(argparse.ArgumentParser):
     Args:
         description: The program's docstring, which --help shows as it is.
         usage: The usage line; by default argparse's.
+        add_help: Whether it answers --help itself.
     """
 
-    def __init__(self, description: str | None, usage: str | None = None) -> None:
+    def __init__(self, description: str | None, usage: str | None = None, *, add_help: bool = True) -> None:
         super().__init__(
             description=description,
             usage=usage,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=add_help,
         )
 
     def error(self, message: str) -> NoReturn:
         """Raise a `ConfigError` instead of exiting."""
         raise ConfigError(f"command line: {message}")
+
+
+def own_options(parser: ProgramParser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Separate a program's own options from those of all programs; --help shows both, and ends the program.
+
+    Args:
+        parser: Parses its own options, without --help.
+        argv: Command line without the program's name.
+
+    Returns:
+        Its own options, and the rest for `load_config`.
+    """
+    options, others = parser.parse_known_args(argv)
+    if {"-h", "--help"} & set(others):
+        own = parser.format_help().partition("options:\n")[2]
+        print(help_text().replace("\noptions:\n", f"\nof this program alone:\n{own}\noptions:\n", 1), end="")
+        raise SystemExit(0)
+    return options, others
 
 
 def expand_flags(argv: Sequence[str]) -> list[str]:
@@ -83,6 +109,23 @@ def positive_int(text: str) -> int:
     if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) <= LARGEST:
         raise argparse.ArgumentTypeError(f"{text} must be a positive integer")
     return int(text)
+
+
+def class_count(text: str) -> int:
+    """Parse a number of classes; a ``type`` for argparse."""
+    return _up_to(MOST_CLASSES, text)
+
+
+def channel_count(text: str) -> int:
+    """Parse a number of image channels; a ``type`` for argparse."""
+    return _up_to(MOST_CHANNELS, text)
+
+
+def _up_to(largest: int, text: str) -> int:
+    value = positive_int(text)
+    if value > largest:
+        raise argparse.ArgumentTypeError(f"{text} is too large: give 1 to {largest}")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)

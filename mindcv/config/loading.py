@@ -13,10 +13,10 @@ from typing import Any
 
 from mindcv.config.command_line import CommandLine, split_options
 from mindcv.config.help import help_text
-from mindcv.config.mindcv_files import kept_differences, translate_mindcv
+from mindcv.config.mindcv_files import MINDCV_NAMES, kept_differences, translate_mindcv
 from mindcv.config.schema import OPTION_TYPES, OPTIONS, Config
 from mindcv.config.values import described, read_options, read_text
-from mindcv.config.yaml_file import dump_mapping, find_recipe, is_recipe, load_mapping
+from mindcv.config.yaml_file import dump_mapping, find_recipe, is_recipe, load_mapping, load_value
 from mindcv.errors import LONGEST_NAME, ConfigError, one_line
 from mindcv.runtime.launch import detect_launch
 from mindcv.runtime.program import exit_with
@@ -121,9 +121,17 @@ def _from_mapping(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_command_line(arguments: CommandLine) -> dict[str, Any]:
     options = {}
-    for name, _ in arguments.options:
+    theirs = {
+        name: load_value("true" if text is None else text)
+        for name, text in arguments.options
+        if name in MINDCV_NAMES
+    }
+    if theirs.get("amp_cast_list") not in (None, "", [], "None"):
+        raise ConfigError(f"amp_cast_list={theirs['amp_cast_list']}: leave it out, amp_level decides alone")
+    ours = [(name, text) for name, text in arguments.options if name not in MINDCV_NAMES]
+    for name, _ in ours:
         _check_name(name)
-    for name, text in arguments.options:
+    for name, text in ours:
         if text is None:
             raise ConfigError(f"--{name} lacks a value: give {described(OPTION_TYPES[name])}")
         options[name] = read_text(name, text)
@@ -131,7 +139,7 @@ def _from_command_line(arguments: CommandLine) -> dict[str, Any]:
         is_recipe_file = argument.lower().endswith((".yaml", ".yml"))
         remedy = f"did you mean -c {argument}?" if is_recipe_file else "give options as --name value"
         raise ConfigError(f"unknown argument '{argument}': {remedy}")
-    return options
+    return {**_from_mapping(translate_mindcv(theirs)), **options}
 
 
 def _combined(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:

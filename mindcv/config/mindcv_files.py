@@ -6,7 +6,7 @@ from typing import Any
 from mindcv.config.schema import OPTIONS
 from mindcv.errors import ConfigError
 
-__all__ = ["MINDCV_OFF", "kept_differences", "translate_mindcv"]
+__all__ = ["MINDCV_NAMES", "MINDCV_OFF", "kept_differences", "translate_mindcv"]
 
 # MindCV's switches for features that this version lacks, with the values that mean "off": a file that leaves
 # them off means the same here, and loads.
@@ -19,6 +19,9 @@ MINDCV_OFF: dict[str, tuple[Any, ...]] = {
     "reduction": ("mean",),
     "resume_opt": (False,),
 }
+
+# All of MindCV's names that `translate_mindcv` takes away.
+MINDCV_NAMES = frozenset({*MINDCV_OFF, "amp_cast_list", "filter_bias_and_bn"})
 
 # The keys of MindCV's files that are options here. A file with any other option was written for this project.
 MINDCV_KEYS = frozenset(
@@ -62,7 +65,7 @@ def translate_mindcv(mapping: Mapping[str, Any]) -> dict[str, Any]:
             off = MINDCV_OFF[key]
             if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in off):
                 spelt = "null" if off[0] is None else off[0]
-                raise ConfigError(f"{key}={value} is not available: remove the line, or set it to {spelt}")
+                raise ConfigError(f"{key}={value} is not available: leave it out, or set it to {spelt}")
         elif key != "amp_cast_list":  # see `kept_differences`
             options[key] = value
     if options.get("dataset") == "":  # a folder of the user's own images

@@ -96,12 +96,17 @@ class Config:
     def from_options(cls, options: Mapping[str, Any]) -> "Config":
         """Create the sections from flat options; a missing option has its default.
 
+        A warm-up that is not given ends before the last epoch.
+
         Args:
             options: Values by flat name, as in a YAML file.
 
         Raises:
             ConfigError: If a value is out of range, or two of them are impossible together.
         """
+        epochs = options.get("epoch_size", OPTIONS["epoch_size"].default)
+        if "warmup_epochs" not in options and 1 <= epochs < OPTIONS["warmup_epochs"].default:
+            options = {**options, "warmup_epochs": epochs - 1}
         sections = {
             name: section(**{o.field: options[o.name] for o in options_of(section) if o.name in options})
             for name, section in SECTIONS.items()

@@ -1,5 +1,12 @@
 """Datasets, transforms and pipelines."""
 
+from mindcv.data.auto_augment import (
+    augment_and_mix_transform,
+    auto_augment_transform,
+    rand_augment_transform,
+    trivial_augment_wide_transform,
+)
+from mindcv.data.batch_mixing import BatchMixer
 from mindcv.data.catalogue import channel_statistics, find_dataset
 from mindcv.data.constants import DEFAULT_CROP_PCT, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from mindcv.data.dataset_download import (
@@ -18,6 +25,7 @@ from mindcv.data.loader import create_loader
 from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import OnnxTeacher, with_teacher
 from mindcv.data.pipeline import Pipeline
+from mindcv.data.prepared_images import PreparedImages
 from mindcv.data.progressive_resizing import progressive_stages
 from mindcv.data.sampling import epoch_indices, epoch_keys, shard_indices
 from mindcv.data.seeded_augmentation import Augmentation
@@ -36,6 +44,7 @@ __all__ = [
     "IMAGENET_DEFAULT_MEAN",
     "IMAGENET_DEFAULT_STD",
     "Augmentation",
+    "BatchMixer",
     "Cifar10Download",
     "Cifar100Download",
     "EpochPlan",
@@ -46,7 +55,10 @@ __all__ = [
     "MnistDownload",
     "OnnxTeacher",
     "Pipeline",
+    "PreparedImages",
     "Source",
+    "augment_and_mix_transform",
+    "auto_augment_transform",
     "channel_statistics",
     "class_index",
     "create_dataset",
@@ -62,11 +74,13 @@ __all__ = [
     "imagenet_classes",
     "list_images",
     "progressive_stages",
+    "rand_augment_transform",
     "readable_classes",
     "shard_indices",
     "transforms_cifar",
     "transforms_imagenet_eval",
     "transforms_imagenet_train",
     "transforms_mnist",
+    "trivial_augment_wide_transform",
     "with_teacher",
 ]

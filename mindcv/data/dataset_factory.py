@@ -2,9 +2,24 @@
 
 from pathlib import Path
 
+from mindcv.data.dataset_download import (
+    Cifar10Download,
+    Cifar100Download,
+    MnistDownload,
+    get_dataset_download_root,
+)
 from mindcv.data.datasets import create_dataset, create_source
+from mindcv.data.distributed_sampler import RepeatAugSampler
 
-__all__ = ["create_dataset", "get_dataset_size"]
+__all__ = [
+    "Cifar10Download",
+    "Cifar100Download",
+    "MnistDownload",
+    "RepeatAugSampler",
+    "create_dataset",
+    "get_dataset_download_root",
+    "get_dataset_size",
+]
 
 
 def get_dataset_size(name: str, root: str | Path | None, split: str) -> int:

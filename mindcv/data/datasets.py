@@ -1,5 +1,6 @@
 """Datasets by name."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from mindcv.data.sources.image_folder import FolderSource, class_index
 from mindcv.data.sources.mindrecord import MindRecordSource
 from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import usable_workers
-from mindcv.errors import ContradictionError, UserError
+from mindcv.errors import ContradictionError, UnknownNameError, UserError
 from mindcv.files.inputs import existing_folder
 from mindcv.ranges import AT_LEAST_ONE, IMAGE_PIXELS, MAX_IMAGE_PIXELS
 
 __all__ = ["create_dataset", "create_source"]
+
+logger = logging.getLogger(__name__)
 
 
 def create_source(
@@ -83,7 +86,7 @@ def create_dataset(
     """Open a dataset as a MindSpore dataset, with MindCV's keywords.
 
     Args:
-        name: Name as in `create_source`.
+        name: Name as in `create_source`; with another name, `root` is read as a folder of images.
         root: Folder of the dataset.
         split: Split of the dataset.
         shuffle: Draw the samples in a new order at each pass, by the seed of `mindspore.dataset.config`. All
@@ -142,13 +145,19 @@ def create_dataset(
     )
     # MindSpore knows the classes of its own datasets only; notebooks written for MindCV ask for them.
     dataset.num_classes = lambda: len(source.classes)
+    dataset.get_class_indexing = lambda: {name: index for index, name in enumerate(source.classes)}
     return dataset
 
 
 def _open_source(name: str, root: str | Path | None, split: str, *, download: bool) -> Source:
+    if root is not None and not _is_known(name) and (Path(root) / split).is_dir():
+        logger.warning("dataset=%r is unknown: %s is read as a folder of images", name, Path(root) / split)
+        name = ""
     if not download:
         return create_source(name, root, split)
     found = find_dataset(name).name
+    if found == "imagenet":
+        raise UserError("download=True: imagenet is not downloaded: get it from https://image-net.org")
     if found not in DOWNLOADS:
         try:
             return create_source(name, root, split)
@@ -158,3 +167,11 @@ def _open_source(name: str, root: str | Path | None, split: str, *, download: bo
         return create_source(name, default_folder(found) if root is None else root, split)
     except UserError:  # files are missing
         return create_source(name, download_dataset(found, root), split)
+
+
+def _is_known(name: str) -> bool:
+    try:
+        find_dataset(name)
+    except UnknownNameError:
+        return False
+    return True

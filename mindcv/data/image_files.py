@@ -21,6 +21,7 @@ from mindcv.data.image_reading import read_file
 from mindcv.data.sources.image_folder import EXTENSIONS
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.files.inputs import unreadable
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
 __all__ = ["ImageFile", "ImageFiles", "list_images"]
@@ -59,10 +60,12 @@ def list_images(names: Sequence[str | Path]) -> list[str]:
         The files in the order of the names, those of a folder or a pattern sorted; each file once.
 
     Raises:
-        UserError: If a name matches no file.
+        UserError: If a name matches no file, or a folder cannot be read.
     """
     found: dict[str, None] = {}
     for name in map(str, names):
+        if not name:
+            raise UserError("the name of an image is empty: give images, folders or patterns")
         files = _files(name)
         if not files:
             extensions = ", ".join(EXTENSIONS)
@@ -87,7 +90,11 @@ def _files(name: str) -> list[str]:
 
 def _images_below(folder: str) -> list[str]:
     files = []
-    for parent, folders, names in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        raise unreadable(os.fsdecode(error.filename), error)
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         files += [
             os.path.join(parent, name)  # noqa: PTH118, as the user wrote it: pathlib drops ./

@@ -5,18 +5,20 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
 from mindspore.dataset import transforms
 from numpy.typing import NDArray
 
+from mindcv.data.batch_mixing import BatchMixer
 from mindcv.data.epoch_plan import EpochPlanner, Plans
-from mindcv.data.mixup import Mixup
 from mindcv.data.seeded_augmentation import BATCHES, Augmentation, generator
 from mindcv.data.sources.source import stream
 from mindcv.data.transforms import create_transforms
 from mindcv.data.workers import usable_workers
 from mindcv.errors import UserError
+from mindcv.ranges import AT_LEAST_ONE
 
 __all__ = ["create_loader", "make_batches", "seed_operators"]
 
@@ -32,7 +34,7 @@ def create_loader(
     cutmix: float = 0.0,
     cutmix_prob: float = 1.0,
     num_classes: int | None = None,
-    transform: Sequence[Any] | None = None,
+    transform: Any = None,
     target_transform: Any = None,
     num_parallel_workers: int | None = None,
     python_multiprocessing: bool = False,
@@ -49,7 +51,8 @@ def create_loader(
         cutmix: Alpha of CutMix; 0 switches it off. If both are on, each takes half of the mixed batches.
         cutmix_prob: Probability that a batch is mixed, by whichever of the two.
         num_classes: Outputs of the network, for mixing; by default the dataset's `num_classes()`.
-        transform: Operators on the image, as from `create_transforms`; by default those of an image folder.
+        transform: Operator or operators on the image, as from `create_transforms`; by default those of an
+            image folder.
         target_transform: Operator or operators on the label; by default none.
         num_parallel_workers: Threads; by default, and at most, the machine's cores.
         python_multiprocessing: Run operators written in Python in processes instead of threads.
@@ -66,9 +69,14 @@ def create_loader(
         UserError: If batches are to be mixed and the number of classes is unknown, another number is out of
             range, or `separate` comes without three lists of operators.
     """
+    if num_parallel_workers is not None:
+        AT_LEAST_ONE.check(num_parallel_workers=num_parallel_workers)
     workers = usable_workers(num_parallel_workers)
     if transform is None:
         transform = create_transforms(is_training=is_training, separate=separate)
+    elif callable(transform):
+        transform = [transform]
+    known = getattr(dataset, "num_classes", None)
     separate = separate and is_training
     if separate and not (isinstance(transform, tuple) and len(transform) == 3):
         raise UserError("separate=True needs three lists of operators: create_transforms(..., separate=True)")
@@ -77,14 +85,16 @@ def create_loader(
         classes = num_classes or dataset.num_classes()
         if not classes or classes < 0:
             raise UserError("mixup and cutmix need num_classes: give the number of the network's outputs")
-        mixer = Mixup(mixup, cutmix, cutmix_prob, num_classes=classes)
+        mixer = BatchMixer(mixup, cutmix, cutmix_prob, num_classes=classes)
+    if target_transform is None and _has_long_labels(dataset):
+        target_transform = transforms.TypeCast(ms.int32)
     options = {"num_parallel_workers": workers, "python_multiprocessing": python_multiprocessing}
     if target_transform is not None:
         dataset = dataset.map(target_transform, "label", **options)
     lists = transform if separate else (transform,)
     size = _planned_size(dataset, lists, mixer)
     planner = EpochPlanner(total=size, seed=ds.config.get_seed(), shuffle=False)
-    return make_batches(
+    batches = make_batches(
         dataset,
         transform,
         batch_size,
@@ -95,6 +105,17 @@ def create_loader(
         python_multiprocessing=python_multiprocessing,
         separate=separate,
     )
+    if known is not None:
+        batches.num_classes = known
+    return batches
+
+
+def _has_long_labels(dataset: Any) -> bool:
+    """Return whether the labels are integers of another type than int32, which losses expect."""
+    if hasattr(dataset, "get_class_indexing") and dataset.get_class_indexing():
+        return False  # of `create_dataset`: int32
+    types = dict(zip(dataset.get_col_names(), dataset.output_types(), strict=True))
+    return np.dtype(types["label"]).kind in "iu" and types["label"] != np.int32
 
 
 def make_batches(
@@ -105,7 +126,7 @@ def make_batches(
     plans: Plans,
     drop_remainder: bool,
     workers: int,
-    mixup: Mixup | None = None,
+    mixup: BatchMixer | None = None,
     python_multiprocessing: bool = False,
     separate: bool = False,
 ) -> Any:
@@ -152,7 +173,7 @@ def seed_operators(seed: int) -> None:
     np.random.set_state(numpy)
 
 
-def _planned_size(dataset: Any, lists: Sequence[Sequence[Any]], mixup: Mixup | None) -> int:
+def _planned_size(dataset: Any, lists: Sequence[Sequence[Any]], mixup: BatchMixer | None) -> int:
     """Return the number of images to draw keys for; 0 if none are needed: counting may read the dataset."""
     keyed = any(isinstance(operator, Augmentation) for operators in lists for operator in operators)
     return dataset.get_dataset_size() if mixup or keyed else 0
@@ -206,7 +227,7 @@ def _joined(
 
 
 def _mixed(
-    mixup: Mixup,
+    mixup: BatchMixer,
     images: NDArray[Any],
     labels: NDArray[Any],
     keys: NDArray[np.int64],

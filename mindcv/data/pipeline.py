@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from mindcv.choices import BadImagePolicy
+from mindcv.data.batch_mixing import BatchMixer
 from mindcv.data.epoch_plan import EpochPlanner, Plans
 from mindcv.data.loader import make_batches, seed_operators
-from mindcv.data.mixup import Mixup
 from mindcv.data.onnx_teacher import with_teacher
+from mindcv.data.prepared_images import PreparedImages
 from mindcv.data.sources.source import Source, StreamSource
 from mindcv.data.workers import same_workers, usable_workers
 from mindcv.errors import UserError
@@ -55,6 +56,7 @@ class Pipeline:
         on_bad_image: What to do with an image file that cannot be read. fail ends the epoch. In training,
             skip replaces it by the next one of the epoch's order and replace by the next one of its class,
             and nothing else changes; in evaluation either leaves it out, with the label -1.
+        prepared: Keeps the images of `source` in memory, decoded and resized. It changes no pixel.
 
     Raises:
         UserError: If there are too few images for one update on every rank, a label is too large, or another
@@ -85,6 +87,7 @@ class Pipeline:
     teacher: Callable[[np.ndarray], np.ndarray] | None = None
     python_multiprocessing: bool = False
     on_bad_image: BadImagePolicy = "fail"
+    prepared: PreparedImages | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -223,10 +226,10 @@ class Pipeline:
         """
         return self.planner.stages(num_epochs, first_epoch)
 
-    def _mixer(self) -> Mixup | None:
+    def _mixer(self) -> BatchMixer | None:
         if not self.is_training or not (self.mixup or self.cutmix):
             return None
-        return Mixup(
+        return BatchMixer(
             self.mixup,
             self.cutmix,
             self.cutmix_prob,
@@ -238,16 +241,19 @@ class Pipeline:
         """Return the batches of the first plan; if `endless`, each further pass follows the next plan."""
         first, workers = plans(0), self.workers
         on_bad_image = self.on_bad_image if self.is_training or self.on_bad_image == "fail" else "blank"
-        source = self.source.dataset(
+        operators = (self.transform, *(operators for _, operators in self.later_transforms))[first.stage]
+        source = self.source
+        if self.prepared is not None:
+            source, operators = self.prepared.apply(operators, workers)
+        images = source.dataset(
             first.indices,
             later=(lambda number: plans(number).indices) if endless else None,
             num_parallel_workers=workers,
             on_bad_image=on_bad_image,
         )
-        operators = [self.transform, *(operators for _, operators in self.later_transforms)]
         batches = make_batches(
-            source,
-            operators[first.stage],
+            images,
+            operators,
             self.batch_size,
             plans=plans,
             drop_remainder=self.drop_remainder,

@@ -3,14 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mindcv.data.auto_augment import (
+    augment_and_mix_transform,
+    auto_augment_transform,
+    rand_augment_transform,
+    trivial_augment_wide_transform,
+)
+from mindcv.data.constants import DEFAULT_CROP_PCT, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from mindcv.data.transforms import create_transforms
 
 __all__ = [
+    "DEFAULT_CROP_PCT",
+    "IMAGENET_DEFAULT_MEAN",
+    "IMAGENET_DEFAULT_STD",
+    "augment_and_mix_transform",
+    "auto_augment_transform",
     "create_transforms",
+    "rand_augment_transform",
     "transforms_cifar",
     "transforms_imagenet_eval",
     "transforms_imagenet_train",
     "transforms_mnist",
+    "trivial_augment_wide_transform",
 ]
 
 

@@ -5,6 +5,7 @@ from mindcv.engine.checkpoint import CheckpointManager, training_state
 from mindcv.engine.checkpoint_averaging import average_checkpoints, select_checkpoints
 from mindcv.engine.epoch_result import EpochResult
 from mindcv.engine.evaluate import Evaluation, evaluate
+from mindcv.engine.predictions import PredictionRecorder, Predictions
 from mindcv.engine.run_position import RunPosition
 from mindcv.engine.run_state import Interval, RunState
 from mindcv.engine.trainer import Trainer
@@ -14,6 +15,8 @@ __all__ = [
     "EpochResult",
     "Evaluation",
     "Interval",
+    "PredictionRecorder",
+    "Predictions",
     "RunCallback",
     "RunPosition",
     "RunState",

@@ -32,6 +32,7 @@ __all__ = ["CheckpointManager", "training_state"]
 logger = logging.getLogger(__name__)
 
 PROBE = ".writable."
+TRIES = 3  # to write into a folder that is being deleted
 
 
 def training_state(network: nn.Cell, step: TrainStep) -> dict[str, Parameter | Tensor]:
@@ -174,14 +175,25 @@ class CheckpointManager:
             "top1": score,
             "progress": position.metadata(),
         }
-        if not self.folder.is_dir():
-            prepare_folder(self.folder)
-            self.lock.acquire()
-            logger.warning("%s: deleted while training; it is created again", self.folder)
-        write_checkpoint(path, self.tensors, metadata)
+        for tries_left in reversed(range(TRIES)):
+            self._create_deleted_folder()
+            try:
+                write_checkpoint(path, self.tensors, metadata)
+                break
+            except UserError as error:
+                if not tries_left or not isinstance(error.__cause__, FileNotFoundError):
+                    raise
         described = describe(path, metadata)
         assert described is not None
         return described
+
+    def _create_deleted_folder(self) -> None:
+        """Create the folder again if it is gone; what was in it neither counts as kept nor as the best."""
+        if not self.folder.is_dir():
+            prepare_folder(self.folder)
+            self.lock.acquire()
+            self.saved, self.best_score = [], float("-inf")
+            logger.warning("%s: deleted while training; it is created again", self.folder)
 
     def restore(self, metadata: Mapping[str, Any], path: Path | None = None) -> None:
         """Adopt the files of the run that wrote this metadata, as far as they are in the folder.

@@ -11,6 +11,7 @@ from mindspore import Tensor
 
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import TRAINING_STATE, read_checkpoint
+from mindcv.files.inputs import files_ending
 
 __all__ = ["average_checkpoints", "select_checkpoints"]
 
@@ -133,7 +134,7 @@ def select_checkpoints(folder: str | Path, *, last: int | None = None, best: int
 def _epochs_in(folder: Path) -> dict[Path, dict[str, Any]]:
     """Return the metadata of one file per epoch and run; a numbered file precedes the best copy."""
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for path in sorted(folder.glob("*.ckpt")):
+    for path in files_ending(folder, ".ckpt"):
         metadata = read_checkpoint(path).metadata
         within_epoch = metadata.get("progress", {}).get("batch", 0) > 0
         if "epoch" in metadata and not within_epoch:

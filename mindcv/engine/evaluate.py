@@ -53,6 +53,7 @@ def evaluate(
     *,
     combine: Callable[[np.ndarray], np.ndarray] = lambda counts: counts,
     stop_requested: Callable[[], bool] = lambda: False,
+    observe: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> Evaluation | None:
     """Score a network on a dataset; every image counts exactly once.
 
@@ -64,6 +65,8 @@ def evaluate(
         batch_size: Number of images that the step takes.
         combine: Adds up the counts of all ranks; by default there is one rank.
         stop_requested: Called before each batch.
+        observe: Receives the labels and the logits of each batch, without those that only pad it; `step` must
+            return the logits.
 
     Returns:
         The counts over all images of all ranks; None if any rank was asked to stop.
@@ -81,8 +84,11 @@ def evaluate(
         if missing:
             images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
             labels = np.concatenate([labels, np.full(missing, -1, labels.dtype)])
-        loss, top1, top5 = step(Tensor(images), Tensor(labels))
+        loss, top1, top5, *logits = step(Tensor(images), Tensor(labels))
         counts[:4] += (int((labels >= 0).sum()), int(top1), int(top5), float(loss))
+        if observe is not None:
+            count = batch_size - missing
+            observe(labels[:count], logits[0].asnumpy()[:count])
     images_total, top1, top5, loss_sum, stopped = combine(counts)
     if stopped:
         return None

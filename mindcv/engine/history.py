@@ -5,10 +5,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from mindcv.engine.epoch_result import EpochResult, best_result
 from mindcv.engine.evaluate import Evaluation
+from mindcv.engine.figures import create_figure
+from mindcv.engine.run_files import read_run_file
 from mindcv.files.atomic import write_atomically
 
 __all__ = ["CURVE", "TABLE", "draw_curve", "summarize_run", "write_table"]
@@ -92,6 +92,9 @@ def summarize_run(results: Sequence[EpochResult], folder: str | Path, best_path:
         lines.append(f"best epoch {best.epoch}: {model}{best.deciding}")
     lines.append(f"curve: {Path(folder) / CURVE}   table: {Path(folder) / TABLE}")
     if best_path is not None:
+        file = read_run_file(best_path)
+        if best is not None and file is not None and file.epoch != best.epoch:
+            lines.append(f"{best_path} is of epoch {file.epoch}: the file of the best epoch was deleted")
         lines.append(f"next: python infer.py IMAGE --ckpt_path {shlex.quote(str(best_path))}")
     return "\n".join(lines)
 
@@ -106,7 +109,7 @@ def draw_curve(results: Sequence[EpochResult], path: Path) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = create_figure(9, 3.6)
     losses, accuracies = figure.subplots(1, 2)
     losses.plot([r.epoch for r in results], [r.train_loss for r in results], marker=".", label="training")
     for name, validations in _curves(results).items():

@@ -1,14 +1,15 @@
 """Timing of an input pipeline alone, and the hosts that accelerators need for it."""
 
 import resource
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
-__all__ = ["HostNeeds", "InputPass", "InputTimes", "time_input"]
+__all__ = ["EndToEnd", "HostNeeds", "InputPass", "InputTimes", "compare_steps", "time_input"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,60 @@ class HostNeeds:
     cores: float
     read_bytes_per_second: float | None
     device_bytes_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndToEnd:
+    """Times of blocks of as many steps, which alternate.
+
+    Args:
+        fixed: Seconds of each block of steps on a batch in memory.
+        real: Seconds of the block after it, on batches of an input pipeline.
+    """
+
+    fixed: tuple[float, ...]
+    real: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Speed with the pipeline, relative to that without it; the median over the blocks."""
+        return median(fixed / real for fixed, real in zip(self.fixed, self.real, strict=True))
+
+
+def compare_steps(
+    step: Callable[..., Any],
+    fixed: tuple[Any, ...],
+    batches: Iterator[tuple[Any, ...]],
+    *,
+    steps: int,
+    blocks: int,
+    wait: float = 2.0,
+) -> EndToEnd:
+    """Time steps on one batch and on those of a pipeline, in turn.
+
+    The pipeline's queues are full whenever it begins: it makes a new batch for each one that is taken, as in
+    the middle of an epoch.
+
+    Args:
+        step: Takes a batch, and returns a tensor.
+        fixed: A batch in memory.
+        batches: The pipeline's batches, at least ``steps * blocks + 1``.
+        steps: Steps of a block.
+        blocks: Blocks of each kind.
+        wait: Seconds for the pipeline to fill its queues at first.
+    """
+    for batch in (fixed, next(batches)):  # compile, and start the pipeline
+        step(*batch).asnumpy()
+    sleep(wait)
+
+    def block(columns: Iterator[tuple[Any, ...]]) -> float:
+        started = perf_counter()
+        for _ in range(steps):
+            step(*next(columns)).asnumpy()
+        return perf_counter() - started
+
+    times = [(block(repeat(fixed)), block(batches)) for _ in range(blocks)]
+    return EndToEnd(fixed=tuple(one for one, _ in times), real=tuple(other for _, other in times))
 
 
 def time_input(batches: Iterable[tuple[Any, ...]]) -> InputPass:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from mindcv.engine.figures import create_figure
 from mindcv.engine.training_data import TrainingData
 from mindcv.errors import UserError
 from mindcv.step.train_step import TrainStep
@@ -201,7 +201,7 @@ def draw(test: RangeTest, path: Path) -> None:
         test: At least one step.
         path: The PNG file to write.
     """
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = create_figure(6, 3.6)
     axes = figure.subplots()
     axes.plot(test.rates, test.losses, color="lightgrey", label="loss of a batch")
     axes.plot(test.rates, test.smoothed, label="smoothed")

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_metadata import read_metadata
+from mindcv.files.inputs import files_ending
 
 __all__ = ["RunFile", "belongs", "checkpoint_files", "describe", "read_run_file", "refuse_earlier_run"]
 
@@ -80,7 +81,7 @@ def read_run_file(path: Path) -> RunFile | None:
 
 def checkpoint_files(folder: Path, *names: str) -> list[Path]:
     """Return the checkpoints of runs of these names in a folder, sorted by name."""
-    return sorted(path for path in folder.glob("*.ckpt") if any(belongs(path, name) for name in names))
+    return [path for path in files_ending(folder, ".ckpt") if any(belongs(path, name) for name in names)]
 
 
 def belongs(path: Path, name: str) -> bool:

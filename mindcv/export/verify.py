@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from mindcv.errors import UserError
+from mindcv.errors import NotFiniteError, UserError
 from mindcv.export.image_format import ImageFormat, Pixels
 
 __all__ = ["TOLERANCE", "ExportError", "Reference", "expect", "rounding_noise"]
@@ -91,6 +91,9 @@ def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None)
         network: The unwrapped network, which takes normalised images; it is set to evaluation mode.
         images: Their format.
         further: Another batch of images of its size, for example photographs.
+
+    Raises:
+        NotFiniteError: If a logit is NaN or infinite.
     """
     network.set_train(False)
     batches = [images.random(batch, seed=batch) for batch in BATCHES]
@@ -98,6 +101,8 @@ def expect(network: nn.Cell, images: ImageFormat, further: Pixels | None = None)
     # All at once, so that a graph is compiled for one shape: in evaluation images are independent.
     inputs = images.normalized(np.concatenate(batches))
     logits = network(Tensor(inputs)).asnumpy()
+    if not np.isfinite(logits).all():
+        raise NotFiniteError("the network returns NaN or infinity: use another checkpoint")
     ends = np.cumsum([len(batch) for batch in batches])[:-1]
     return Reference(
         images=images,

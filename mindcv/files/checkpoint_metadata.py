@@ -30,8 +30,10 @@ def read_metadata(path: Path) -> dict[str, Any]:
         UserError: If the file is missing, or not a checkpoint.
     """
     try:
-        with path.open("rb") as file:
-            text = _metadata_text(file)
+        text = None
+        if path.is_file():  # a pipe would be waited for
+            with path.open("rb") as file:
+                text = _metadata_text(file)
         metadata = None if text is None else json.loads(text)
     except (OSError, ValueError, RecursionError):
         metadata = None

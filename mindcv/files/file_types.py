@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-__all__ = ["detect_file_type"]
+__all__ = ["ALIASES", "ARCHIVES", "COMPRESSIONS", "detect_file_type"]
 
 ARCHIVES = (".tar", ".zip")
 COMPRESSIONS = (".bz2", ".gz")

@@ -11,7 +11,10 @@ __all__ = [
     "existing_folder",
     "existing_split",
     "expected_folder",
+    "files_ending",
+    "is_same_file",
     "size_of",
+    "unreadable",
 ]
 
 MOST_ENTRIES = 1000  # of a folder that are searched for the one that was meant
@@ -86,6 +89,35 @@ def expected_folder(root: Path, split: str) -> str:
         return f"{missing} is not a folder of images: did you mean data_dir={nearby}, which holds {split}?"
     pattern = root / split / "CLASS" / "IMAGE.jpg"
     return f"{missing} is not a folder of images: data_dir should hold one folder per class, as in {pattern}"
+
+
+def files_ending(folder: Path, suffix: str) -> list[Path]:
+    """Return the files of a folder whose names end with a suffix, sorted; none where there is no folder.
+
+    Unlike `Path.glob`, it does not take a folder that cannot be read for an empty one.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(suffix))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from None
+
+
+def is_same_file(path: str | Path, other: str | Path) -> bool:
+    """Return whether two paths are those of one file, which exists."""
+    try:
+        return Path(path).samefile(other)
+    except OSError:
+        return False
+
+
+def unreadable(folder: str | Path, error: OSError) -> UserError:
+    """Return the error about a folder that cannot be read."""
+    return UserError(f"{folder} cannot be read ({error.strerror}): check the path and its permissions")
 
 
 def _folder_nearby(root: Path, split: str) -> Path | None:

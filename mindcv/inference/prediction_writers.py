@@ -5,12 +5,13 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, get_args
 
 from mindcv.choices import PredictionFormat
 from mindcv.errors import UserError, printable
+from mindcv.files.inputs import is_same_file
 from mindcv.inference.image_classifier import Prediction
 
 __all__ = ["FORMATS", "PredictionWriter", "open_writer"]
@@ -90,20 +91,22 @@ def open_writer(
         paths: The images to come.
 
     Raises:
-        UserError: If the file cannot be written.
+        UserError: If the file cannot be written, or is one of the images.
     """
-    with ExitStack() as stack:
-        file: TextIO = sys.stdout
-        if output is not None:
-            try:  # names that are not valid Unicode keep their bytes
-                file = stack.enter_context(
-                    Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="")
-                )
-            except OSError as error:
-                raise UserError(
-                    f"--output {output} cannot be written ({error.strerror}): choose another file"
-                ) from None
-        yield PredictionWriter(file, kind, paths)
+    if output is None:
+        yield PredictionWriter(sys.stdout, kind, paths)
+        return
+    if any(is_same_file(output, path) for path in paths):  # it would be emptied before it is read
+        raise UserError(f"--output {output} is an image to be read: choose another file")
+    try:  # names that are not valid Unicode keep their bytes
+        with Path(output).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield PredictionWriter(file, kind, paths)
+    except OSError as error:
+        if error.filename not in (None, str(output)):  # another file's
+            raise
+        raise UserError(
+            f"--output {output} cannot be written ({error.strerror}): choose another file"
+        ) from None
 
 
 def _width(text: str) -> int:

@@ -61,10 +61,11 @@ class FusedLayer:
         )
         pad = SAME if conv.pad_mode == "same" else conv.kernel_size[0] // 2
         reduced = self.gate_layers[0].out_channels if self.gate else 0
+        norm: Any = self.norm.bn_train  # what it was built with counts, as without kernels
         return [
             *(kind, conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], pad),
             *(self.activation, int(batch_statistics), reduced, self.gate, self.skip, self.drop),
-            *struct.unpack("2q", struct.pack("2d", self.norm.eps, self.norm.momentum)),
+            *struct.unpack("2q", struct.pack("2d", norm.epsilon, norm.momentum)),
         ]
 
 
@@ -90,6 +91,17 @@ class Chain:
         for layer, batch in zip(self.layers, chosen, strict=True):
             numbers += layer.code(batch_statistics=batch)
         return numbers
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a pass in training leaves anything but features: gradients, or running statistics."""
+        parameters = [p for layer in self.layers for p in layer.parameters()]
+        return self.uses_batch_statistics or bool(self.drop_paths) or any(p.requires_grad for p in parameters)
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether any layer normalises by the batch's own statistics."""
+        return any(layer.uses_batch_statistics for layer in self.layers)
 
     @property
     def out_channels(self) -> int:
@@ -145,14 +157,17 @@ def _append_composite(chain: Chain, cell: Any) -> None:
         _append_gate(chain, cell, composition)
         return
     before = len(chain.layers) - 1
+    outer = (chain.layers[before].activation, chain.layers[before].gate) if before >= 0 else (0, 0)
     for step in composition.steps:
         if isinstance(step, str):
             raise UncoveredError(f"{type(cell).__name__} with {step}")
         _append(chain, step)
     if composition.combine == "add":
         layer = _last(chain, cell)
-        taken = {other.skip for other in chain.layers}
-        if before < 0 or layer.activation or layer.gate or layer.skip >= 0 or before in taken:
+        inner = chain.layers[before + 1 :]
+        begins = before >= 0 and outer == (chain.layers[before].activation, 0)  # with a value as it is stored
+        nested = any(other.skip >= 0 for other in inner)
+        if not inner or not begins or nested or layer.activation or layer.gate:
             raise UncoveredError(f"{type(cell).__name__} with such a skip connection")
         layer.skip = before
         drop_path = getattr(cell, "drop_path", None)

@@ -82,15 +82,21 @@ class _Core(nn.Cell):
         self.is_trained = evaluated is None
         self.evaluated = self.trained if evaluated is None else Tensor(np.asarray(evaluated, np.int64))
         count = 1 + sum(len(layer.parameters()) for layer in chain.layers)
+        programs = repr((list(trained), evaluated and list(evaluated)))
 
         def operator(name: str, shape: Callable[..., Any], outputs: int) -> ops.Custom:
             kind = ms.float32 if outputs == 1 else (ms.float32,) * outputs
-            return ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
+            made = ops.Custom(f"{path}:{name}", shape, lambda *_: kind, "aot")
+            # PyNative mode takes two operators with equal attributes and inputs of equal shapes for one, and
+            # gives the second the shape of the first one's result: the kernel would write past its end.
+            made.add_prim_attr("program", programs)
+            return made
 
         def forward_shapes(*shapes: Shape) -> tuple[Shape, Shape]:
             return sizes.features(shapes[1]), sizes.saved(shapes[1])
 
         self.forward_op = operator("TrainForward", forward_shapes, 2)
+        self.forward_op.add_prim_attr("side_effect_mem", True)  # it updates the running statistics
         self.backward_op = operator("TrainBackward", lambda *shapes: sizes.backward(shapes[1]), count)
         self.image_op = operator("ImageGradient", lambda *shapes: shapes[1], 1)
         self.evaluate_op = operator("Evaluate", lambda *shapes: sizes.features(shapes[1]), 1)

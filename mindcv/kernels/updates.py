@@ -74,8 +74,14 @@ def _number(value: Any) -> float:
     return float(value.asnumpy()) if isinstance(value, Tensor) else float(value)
 
 
-def _operator(name: str) -> ops.Custom:
+def _operator(name: str, *constants: Sequence[float]) -> ops.Custom:
+    """Return the operator whose constant inputs have these values.
+
+    PyNative mode reuses what it prepared for an operator with the same attributes and shapes, so the values
+    are an attribute too.
+    """
     operator = ops.Custom(f"{library_path()}:{name}", lambda *_: [1], lambda *_: ms.float32, "aot")
+    operator.add_prim_attr("constants", repr(constants))
     operator.add_prim_attr("side_effect_mem", True)  # it writes its inputs: nothing may be moved across it
     return operator
 
@@ -85,7 +91,7 @@ class _UpdateCell(nn.Cell):
         self, kernel: str, constants: Sequence[float], decays: Sequence[float], tensors: Sequence[Parameter]
     ) -> None:
         super().__init__(auto_prefix=False)
-        self.operator = _operator(kernel)
+        self.operator = _operator(kernel, constants, decays)
         self.constants = Tensor(list(constants), ms.float32)
         self.decays = Tensor(list(decays), ms.float32)
         object.__setattr__(self, "tensors", tuple(tensors))  # the optimizer's own

@@ -16,8 +16,7 @@ class BinaryCrossEntropySmooth(ClassificationLoss):
     :math:`-w_c (q_c t_c \log \sigma(x_c) + (1 - t_c) \log(1 - \sigma(x_c)))`.
 
     ``mean`` averages over all N C elements, as `torch.nn.functional.binary_cross_entropy_with_logits`;
-    ``sum`` adds them up; ``none`` averages over the classes and returns one loss per sample, so that its mean
-    is ``mean``. A label out of range makes the loss NaN.
+    ``sum`` adds them up; ``none`` returns them, [N, C]. A label out of range makes the loss NaN.
 
     Args:
         smoothing: The s above.
@@ -51,6 +50,4 @@ class BinaryCrossEntropySmooth(ClassificationLoss):
             loss = loss + (self.pos_weight - 1) * target * ops.softplus(-logits)
         if self.weight is not None:
             loss = loss * self.weight
-        if self.reduction == "none":
-            return loss.mean(axis=1)
-        return loss.sum() if self.reduction == "sum" else loss.mean()
+        return self.reduced(loss)

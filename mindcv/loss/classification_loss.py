@@ -87,7 +87,7 @@ class ClassificationLoss(nn.Cell):
         return target * (1 - self.smoothing) + self.smoothing / target.shape[1]
 
     def reduced(self, loss):
-        """Reduce the losses of the samples, [N]."""
+        """Reduce the losses of the samples, [N], or of samples and classes, [N, C]."""
         if self.reduction == "none":
             return loss
         return loss.sum() if self.reduction == "sum" else loss.mean()

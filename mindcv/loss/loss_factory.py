@@ -35,7 +35,8 @@ def create_loss(
 
     Returns:
         A cell. Its ``logits`` are [N, C], or a tuple (main, auxiliary...) of such; its ``labels`` are class
-        indices [N] or probabilities [N, C]. The result is a float32 scalar, or [N] for ``none``.
+        indices [N] or probabilities [N, C]. The result is a float32 scalar; for ``none`` it is [N], for BCE
+        [N, C].
 
     Raises:
         UserError: A name, a reduction or a number that is out of range. An unknown name is a

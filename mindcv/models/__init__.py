@@ -1,5 +1,9 @@
 """MnasNet, MobileNetV2 and MobileNetV3, and models by name."""
 
+from collections.abc import Callable
+
+from mindspore import nn
+
 from mindcv.models.dropout import seed_dropout
 from mindcv.models.features import FeatureExtractWrapper, FeaturePyramid, feature_pyramid
 from mindcv.models.freezing import freeze
@@ -95,3 +99,10 @@ __all__ = [
     "semnasnet_100",
     "summarize",
 ]
+
+
+def __getattr__(name: str) -> Callable[..., nn.Cell]:
+    """Return the function that builds a model by one of its further names, such as mobilenet_v2_050_128."""
+    if is_model(name):
+        return model_entrypoint(name)
+    raise AttributeError(f"module 'mindcv.models' has no attribute '{name}'")

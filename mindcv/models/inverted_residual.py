@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
-import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from mindcv.errors import UserError, did_you_mean
-from mindcv.kernels import AcceleratedFeatures
+from mindcv.kernels import AcceleratedFeatures, takes
 from mindcv.models.classifier_head import ClassifierHead
 from mindcv.models.dropout import Dropout, DropPath, RandomState, keep_random_state
 from mindcv.models.layers import Block, GlobalMean, Padding, SqueezeExcite, conv_norm, make_divisible
@@ -212,14 +211,14 @@ class InvertedResidualNetwork(ClassifierHead):
         if self.is_random and self.training:
             ops.assign_add(self.passes, 1)
         kernels = self.kernels
-        if kernels is not None and x.dtype == ms.float32:
+        if kernels is not None and takes(x):
             return kernels(x)
         return self.features(x)
 
     def construct(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         kernels = self.pooled_kernels
-        if kernels is not None and x.dtype == ms.float32:
+        if kernels is not None and takes(x):
             if self.is_random and self.training:
                 ops.assign_add(self.passes, 1)
             return self.forward_head(kernels(x))  # the mean of a single position is the position

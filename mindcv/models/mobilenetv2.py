@@ -3,7 +3,7 @@
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv 1801.04381), table 2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mindspore import nn
@@ -11,7 +11,7 @@ from mindspore import nn
 from mindcv.models.inverted_residual import InvertedResidualNetwork, Stage
 from mindcv.models.layer_names import blocks_of, layers_with_parameters, timm_layers
 from mindcv.models.layers import make_divisible
-from mindcv.models.registry import get_pretrained_cfg, list_models, register_model
+from mindcv.models.registry import get_pretrained_cfg, list_models, model_entrypoint, register_model
 from mindcv.models.weights.layouts import WeightLayout
 
 __all__ = [
@@ -134,3 +134,10 @@ def mobilenet_v2_140(**kwargs) -> MobileNetV2:
 
 # What belongs to the published weights of each model, as MindCV's scripts read it.
 default_cfgs = {name: get_pretrained_cfg(name) for name in list_models(module="mobilenetv2", pretrained=True)}
+
+
+def __getattr__(name: str) -> Callable[..., nn.Cell]:
+    """Return the function that builds a model by MindCV's name of it, such as mobilenet_v2_050_128."""
+    if name in list_models(name, module="mobilenetv2"):
+        return model_entrypoint(name)
+    raise AttributeError(f"module 'mindcv.models.mobilenetv2' has no attribute '{name}'")

@@ -1,5 +1,6 @@
 """Create an optimizer by name."""
 
+import logging
 from math import inf
 from typing import Any, get_args
 
@@ -15,12 +16,15 @@ from mindcv.optim.groups import Parameters, Rate, parameter_groups
 from mindcv.optim.lamb import Lamb
 from mindcv.optim.lion import Lion
 from mindcv.optim.nadam import NAdam
+from mindcv.optim.parameter_names import init_group_params
 from mindcv.optim.rmsprop import RMSProp
 from mindcv.optim.sgd import SGD, Momentum
 from mindcv.optim.stored_state import load_optimizer_state
 from mindcv.ranges import AT_LEAST_ZERO, EPSILON, LAYER_DECAY, MOMENTUM, Range
 
-__all__ = ["OPTIMIZERS", "create_optimizer"]
+__all__ = ["OPTIMIZERS", "create_optimizer", "init_group_params"]
+
+logger = logging.getLogger(__name__)
 
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 
@@ -96,7 +100,8 @@ def create_optimizer(
             MindSpore `LearningRateSchedule`.
         weight_decay: Weight decay. A group's own takes precedence, and is not filtered.
         momentum: The mu of sgd, momentum, nesterov and rmsprop; others do not use it.
-        nesterov: Use Nesterov's momentum, in sgd, momentum, adam and, where it is always on, nadam.
+        nesterov: Use Nesterov's momentum, in sgd, momentum, adam and, where it is always on, nadam; others
+            log that they have none.
         weight_decay_filter: ``disable`` decays every parameter; ``auto``, MindSpore's own rule, all without
             beta or gamma in their names; ``norm_and_bias`` all but those that a normalisation layer owns and
             the ``bias`` of any layer, whatever their names; in a list, where the layers are unknown, all but
@@ -131,6 +136,7 @@ def create_optimizer(
     nesterov = nesterov or opt == "nesterov"
     if nesterov:
         _check_nesterov(opt, momentum, kwargs)
+        nesterov = opt in NESTEROV
     groups, rate = parameter_groups(
         model_or_params,
         lr=lr,
@@ -205,8 +211,9 @@ def _check_numbers(**values: float | None) -> None:
 
 def _check_nesterov(opt: str, momentum: float, options: dict[str, float]) -> None:
     if opt not in NESTEROV:
-        raise UserError(
-            f"nesterov=True: '{opt}' has no Nesterov momentum; choose sgd, momentum, adam or nadam"
+        logger.warning(
+            "nesterov=True has no effect: '%s' has no Nesterov momentum; choose sgd, momentum, adam or nadam",
+            opt,
         )
     if opt in ("sgd", "momentum", "nesterov") and momentum == 0:
         raise UserError(f"Nesterov's method needs a momentum, and momentum={momentum}: give one above 0")

@@ -13,7 +13,7 @@ import math
 from typing import Literal, get_args
 
 from mindcv.choices import Layout, Padding
-from mindcv.config.command_line import ProgramParser, positive_int
+from mindcv.config.command_line import ProgramParser, channel_count, class_count
 from mindcv.errors import one_line
 from mindcv.runtime.program import run_program
 
@@ -59,10 +59,10 @@ def parse_options() -> argparse.Namespace:
         help="epsilon that OUTPUT is for, with gamma adjusted for the difference; keep changes neither. "
         "By default that of the library, and keep for mindcv",
     )
-    parser.add_argument("--num_classes", type=positive_int, metavar="N", help="by default INPUT's")
+    parser.add_argument("--num_classes", type=class_count, metavar="N", help="by default INPUT's")
     parser.add_argument(
         "--in_channels",
-        type=positive_int,
+        type=channel_count,
         metavar="N",
         help="by default INPUT's; from 3, the stem is converted",
     )

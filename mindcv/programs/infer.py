@@ -12,7 +12,7 @@ from mindcv.choices import PredictionFormat
 from mindcv.config import given_option
 from mindcv.config.command_line import ProgramParser, positional_args, positive_int
 from mindcv.errors import UserError, one_line
-from mindcv.files.inputs import check_weights_file
+from mindcv.files.inputs import check_weights_file, is_same_file
 from mindcv.runtime.program import run_program
 
 
@@ -31,6 +31,8 @@ def infer(names: list[str], options: argparse.Namespace, argv: list[str]) -> Non
 
     config, classes = build.load_stored_config(argv)
     images = build.build_images(config, names)
+    if options.output and is_same_file(options.output, config.model.checkpoint_path):
+        raise UserError(f"--output {options.output} is the checkpoint itself: choose another file")
     classifier = build.build_classifier(config, classes, build.start_runtime(config))
     predictions = classifier.predict(
         images,

@@ -27,6 +27,10 @@ def pack(options: argparse.Namespace) -> None:
     """Pack or verify each split, and print what was done."""
     root, output = Path(options.data_dir), Path(options.output)
     for split in options.splits:
+        if Path(split).name != split or split in ("", ".."):
+            raise UserError(
+                f"--splits {split} is not the name of a folder in DATA_DIR: give names without a path"
+            )
         if not (root / split).is_dir():
             raise UserError(expected_folder(root, split))
     if output.resolve() == root.resolve():

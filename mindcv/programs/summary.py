@@ -6,7 +6,7 @@ python -m mindcv summary --list "mobilenet*"
 
 import argparse
 
-from mindcv.config.command_line import ProgramParser, positive_int
+from mindcv.config.command_line import ProgramParser, channel_count, class_count, positive_int
 from mindcv.errors import UserError
 from mindcv.runtime.program import run_program
 
@@ -41,9 +41,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--image_size", type=positive_int, default=224, metavar="N", help="height and width; 224"
     )
-    parser.add_argument("--num_classes", type=positive_int, default=1000, metavar="N", help="classes; 1000")
+    parser.add_argument("--num_classes", type=class_count, default=1000, metavar="N", help="classes; 1000")
     parser.add_argument(
-        "--in_channels", type=positive_int, default=3, metavar="N", help="channels of the image; 3"
+        "--in_channels", type=channel_count, default=3, metavar="N", help="channels of the image; 3"
     )
     options = parser.parse_args()
     if (options.model is None) == (options.list is None):

@@ -8,11 +8,14 @@ from typing import Any
 
 __all__ = ["StopRequest"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class StopRequest:
-    """Whether somebody has asked this process to stop: Ctrl-C, ``kill``, or a scheduler's warning (SIGUSR1).
+    """Whether somebody has asked this process to stop.
+
+    That is Ctrl-C, ``kill``, a scheduler's warning (SIGUSR1), or the end of its terminal (SIGHUP), unless
+    ``nohup`` has started it.
 
     The request is only recorded; the program checks it where stopping is safe. A second Ctrl-C stops at
     once, with status 130.
@@ -45,6 +48,8 @@ class StopRequest:
 
     def _listen(self) -> None:
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             handler = signal.signal(number, self._note)
             self._before.setdefault(number, handler)
 

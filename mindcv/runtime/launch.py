@@ -42,11 +42,16 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
         ConfigError: If these variables contradict each other.
     """
     if "MS_ROLE" in environ:
+        number = "MS_NODE_ID" if environ.get("MS_NODE_ID") else "RANK_ID"
+        rank, world_size = _count(environ, number, default=0), _count(environ, "MS_WORKER_NUM")
+        is_scheduler = environ["MS_ROLE"] == "MS_SCHED"
+        if rank >= world_size and not is_scheduler:
+            raise ConfigError(f"{number}={rank} is not below MS_WORKER_NUM={world_size}: {_REMEDY}")
         return Launch(
             by="msrun",
-            rank=_count(environ, "MS_NODE_ID" if environ.get("MS_NODE_ID") else "RANK_ID", default=0),
-            world_size=_count(environ, "MS_WORKER_NUM"),
-            is_scheduler=environ["MS_ROLE"] == "MS_SCHED",
+            rank=rank,
+            world_size=world_size,
+            is_scheduler=is_scheduler,
             job=_entries(environ, "MS_SCHED_HOST", "MS_SCHED_PORT"),
         )
     for prefix, local in (("OMPI_COMM_WORLD", "OMPI_COMM_WORLD_LOCAL_SIZE"), ("PMI", "MPI_LOCALNRANKS")):
@@ -65,6 +70,8 @@ def detect_launch(environ: Mapping[str, str] = os.environ) -> Launch:
     return Launch(by="python")
 
 
+LONGEST = 9  # digits of a count
+
 _REMEDY = "start the program by mpirun or msrun, or remove the launcher's variables from the environment"
 
 
@@ -74,6 +81,6 @@ def _entries(environ: Mapping[str, str], *names: str) -> tuple[str, ...]:
 
 def _count(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
     text = environ.get(name, "" if default is None else str(default))
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > LONGEST:
         raise ConfigError(f"{name}={text or 'missing'} is not an integer of 0 or more: {_REMEDY}")
     return int(text)

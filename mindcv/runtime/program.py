@@ -8,12 +8,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 from mindcv.errors import ConfigError, Stopped, UserError, printable
 from mindcv.runtime.launch import Launch, detect_launch
 from mindcv.runtime.output import OutputLost, guarded_output
 from mindcv.runtime.rank_watch import Watch
+from mindcv.runtime.system_errors import explain
 
 __all__ = ["exit_with", "run_program"]
 
@@ -38,10 +40,11 @@ SECONDS_TO_SHOW = 0.3  # msrun shows what `tail` has read when it finds that a r
 def run_program(main: Callable[[], None]) -> NoReturn:
     """Run a program from its command line to its end, and exit.
 
-    A `UserError` becomes one line on standard error and its own status, usually 2; Ctrl-C or kill becomes
-    status 130, whether the program stops there or has saved its state first; a reader of its output that
-    ends early is status 141 without a word, and an output that cannot be written is status 1. One of several
-    processes exits at once, without waiting for the others: if one fails, the launcher ends them all.
+    A `UserError` becomes one line on standard error and its own status, usually 2, and an error of the system
+    that `explain` knows, such as a full disk, does so too; Ctrl-C or kill becomes status 130, whether the
+    program stops there or has saved its state first; a reader of its output that ends early is status 141
+    without a word, and an output that cannot be written is status 1. One of several processes exits at once,
+    without waiting for the others: if one fails, the launcher ends them all.
 
     Args:
         main: The program. It parses its command line first, and imports what needs MindSpore after that.
@@ -84,6 +87,7 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
     """Run a program, report how it failed, and return its status."""
     try:
         detect_launch()
+        _check_working_folder()
         main()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -101,6 +105,11 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
         return _report(str(stopped), 130, launch, by_all=False)
     except SystemExit as ended:
         return _report_exit(ended, launch)
+    except OSError as error:
+        explained = explain(error)
+        if explained is None:
+            return _report(traceback.format_exc(), 1, launch)
+        return _report_mistake(UserError(explained), launch)
     except Exception as error:
         collective = _lonely_collective(error)
         if launch.world_size > 1 and collective:
@@ -110,9 +119,19 @@ def _run(main: Callable[[], None], launch: Launch) -> int:
     return 0
 
 
+def _check_working_folder() -> None:
+    """Reject a working folder that has been deleted, without which MindSpore cannot be imported."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the working folder has been deleted: change to another one with cd") from None
+
+
 def _lonely_collective(error: BaseException | None) -> str:
     """Return the collective in which an error or one of its causes says that other ranks do not answer."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # where memory is short, causes may form a circle
+        seen.add(id(error))
         found = FAILED_COLLECTIVE.search(str(error))
         if found:
             return found[1]

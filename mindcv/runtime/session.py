@@ -1,6 +1,7 @@
 """Startup of a program: device, execution mode, cooperating processes, and seed."""
 
 import logging
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from mindcv.runtime.launch import detect_launch
 __all__ = ["Runtime", "start"]
 
 logger = logging.getLogger("mindcv")
+
+COMPILE_CACHE = "MS_COMPILER_CACHE_ENABLE"
 
 
 class _OneLine(logging.Formatter):
@@ -111,5 +114,12 @@ def start(*, device_target: str = "auto", mode: int = 0, distribute: bool = Fals
     elif distribute:
         logger.warning("distribute=True, but one process was started: one device is used")
     log_to_stderr(speaking=rank == 0)
+    if device == "CPU" and os.environ.get(COMPILE_CACHE) == "1":
+        # Measured with 2.10 and the kernels of this project: the loss differs from the second step on.
+        logger.warning(
+            "%s=1: on CPU, a graph from MindSpore's cache can train differently from a compiled one, without "
+            "a message: unset it",
+            COMPILE_CACHE,
+        )
     seed_everything(seed)
     return Runtime(device=device, rank=rank, world_size=world_size)

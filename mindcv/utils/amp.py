@@ -9,9 +9,14 @@ from mindspore import mint, nn
 from mindcv.errors import UserError, did_you_mean
 from mindcv.step import mixed_precision
 
-__all__ = ["auto_mixed_precision", "cast_list_types"]
+__all__ = ["AMP_BLACK_LIST", "AMP_WHITE_LIST", "auto_mixed_precision", "cast_list_types"]
 
 LEVELS = ("O0", "O1", "O2", "O3")
+AMP_WHITE_LIST = (  # what MindCV computes in float16 at O1
+    *(nn.Dense, nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.Conv1dTranspose, nn.Conv2dTranspose, nn.Conv3dTranspose),
+)
+AMP_BLACK_LIST = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm)  # and keeps in float32 at O2
 NAMESPACES = {"nn": nn, "mint.nn": mint.nn}
 
 

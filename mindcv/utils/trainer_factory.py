@@ -100,7 +100,8 @@ def create_trainer(
     Args:
         network: Takes a batch of images and returns logits. It is changed to the level of precision.
         loss: Takes logits and labels and returns a scalar.
-        optimizer: Updates the network's trainable parameters.
+        optimizer: Updates the network's trainable parameters. With a fixed scale it may have the same
+            ``loss_scale``, unless ema, clip_grad, gradient_accumulation_steps or amp_cast_list is given.
         metrics: Metrics of `Model.eval`, such as `get_metrics` returns; None for none.
         amp_level: Level of mixed precision, see `auto_mixed_precision`.
         amp_cast_list: Cells that are chosen for it, see `auto_mixed_precision`.
@@ -135,6 +136,10 @@ def create_trainer(
         clip_value,
         gradient_accumulation_steps,
     )
+    if isinstance(scale, float | int) and not customized and optimizer.loss_scale == scale:
+        # As in MindCV's train.py, where MindSpore's own step leaves the scale to the optimizer. It is removed
+        # once, by whoever knows it.
+        step.loss_scale.active = False
     return _Trainer(network, loss, step, metrics)
 
 

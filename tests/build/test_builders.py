@@ -10,8 +10,18 @@ from PIL import Image
 
 from mindcv import build
 from mindcv.config import Config
-from mindcv.engine import Evaluation, training_state
-from mindcv.engine.callbacks import EpochReport, HistoryTable, LearningCurve, Progress
+from mindcv.engine import Evaluation, RunCallback, training_state
+from mindcv.engine.callbacks import (
+    BadImagesReport,
+    Checkpointing,
+    EpochReport,
+    FinalReport,
+    HistoryTable,
+    LearningCurve,
+    MetricsLog,
+    Progress,
+    Stopping,
+)
 from mindcv.errors import UserError
 from mindcv.runtime.machine import usable_cores
 from mindcv.runtime.session import Runtime
@@ -85,7 +95,9 @@ def test_learning_rates_are_scaled_for_the_global_batch(folder, rule, factor):
 
 
 def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
-    config, net, other = config_for(folder), network(), Runtime(device="CPU", rank=1, world_size=2)
+    other = Runtime(device="CPU", rank=1, world_size=2)
+    # To compare their validation images, two ranks would have to be there.
+    config, net = config_for(folder, val_while_train=False), network()
     optimizer = build.build_optimizer(config, net, [0.1])
     forward = build.build_forward(config, net, "ab")
     step = build.build_train_step(config, net, forward, optimizer, None, ALONE)
@@ -93,6 +105,15 @@ def test_the_other_ranks_write_no_checkpoint_and_no_history(folder):
     built = build.build_callbacks(config, net, None, None, None, other)
     assert not [c for c in built if isinstance(c, (HistoryTable, LearningCurve, EpochReport, Progress))]
     assert build.build_statistics_exchange(config, net, None, ALONE) is None
+
+
+def test_an_epochs_checkpoint_is_written_before_its_table_its_curve_and_its_line(folder):
+    built = build.build_callbacks(config_for(folder), network(), None, None, None, ALONE)
+    after_an_epoch = [type(c) for c in built if type(c).on_epoch_result is not RunCallback.on_epoch_result]
+    assert after_an_epoch == [
+        *(Checkpointing, HistoryTable, MetricsLog, LearningCurve, EpochReport, BadImagesReport),
+        *(FinalReport, Stopping),
+    ]
 
 
 def test_the_limit_of_pixels_reaches_training_validation_and_inference(folder):

@@ -26,6 +26,7 @@ from mindcv.step import (
     TrainStep,
 )
 from tests.support.networks import values_of
+from tests.support.ranks import OneOfTwo
 
 ALONE = Runtime(device="CPU")
 CLASSES = ("apple", "pear", "sky")
@@ -78,7 +79,7 @@ def test_the_options_of_mixing_repetition_and_accumulation_reach_the_pipeline(ph
     mixing = {"mixup": 0.2, "cutmix": 0.3, "cutmix_prob": 0.4, "mixup_switch_prob": 0.6, "mixup_off_epoch": 5}
     options = {"shuffle": True, "drop_remainder": True, "num_samples": 60, "num_classes": 7}
     config = config_for(photos, **mixing, **options, aug_repeats=3, gradient_accumulation_steps=2, seed=11)
-    data = build.build_training_data(config, Runtime(device="CPU", rank=1, world_size=2))
+    data = build.build_training_data(config, OneOfTwo(device="CPU", rank=1, world_size=2))
     expected = {**mixing, **options, "aug_repeats": 3, "accumulation": 2, "seed": 11, "rank": 1}
     assert {key: getattr(data, key) for key in expected} == expected
     assert data.world_size == 2

@@ -121,6 +121,11 @@ def test_numbers_that_a_mindrecord_file_gives_its_classes_are_no_names(tmp_path)
     assert build.load_stored_config(["--ckpt_path", str(tmp_path / "net.ckpt")])[1] == []
 
 
+def test_names_that_a_list_beside_a_mindrecord_file_gives_its_classes_are_names(tmp_path):
+    assert started_from(tmp_path / "net.ckpt", "abc", "cab", 3, dataset="mindrecord") == [2, 0, 1]
+    assert build.load_stored_config(["--ckpt_path", str(tmp_path / "net.ckpt")])[1] == ["a", "b", "c"]
+
+
 def test_published_weights_start_on_a_part_of_imagenet_with_its_outputs():
     network, ids = Network(1000), list(imagenet_classes())
     config = Config.from_options({"pretrained": True, "num_classes": 1000})

@@ -84,6 +84,7 @@ def test_a_users_callback_logs_intervals_and_epochs_to_a_file(photos, tmp_path):
         "mnasnet_small-1.ckpt",
         "mnasnet_small-2.ckpt",
         "mnasnet_small_best.ckpt",
+        "report.html",
     ]
 
 

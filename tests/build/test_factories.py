@@ -50,7 +50,14 @@ FORWARDED: list[tuple[Any, tuple[type, ...], set[str]]] = [
         (DataConfig, MixConfig),
         {
             *("source", "transform", "later_transforms", "is_training", "seed", "rank", "world_size"),
-            *("num_classes", "accumulation", "teacher", "python_multiprocessing", "resumed_workers"),
+            *(
+                "num_classes",
+                "accumulation",
+                "teacher",
+                "python_multiprocessing",
+                "resumed_workers",
+                "prepared",
+            ),
         },
     ),
     (create_model, (ModelConfig,), {"ema", "auto_mapping", "features_only", "out_indices", "sync_bn"}),

@@ -90,7 +90,7 @@ def test_blame_falls_on_what_makes_the_options_wrong(recipe, message):
     assert message("-c", path, "--epoch_size", "3").startswith("command line: warmup_epochs=5 leaves nothing")
     assert message("-c", path, "--min_lr", "1").startswith("command line: min_lr=1.0 is above lr=0.1")
     assert message("--lr", "abc") == "command line: lr=abc does not fit: give a number"
-    path = recipe("epoch_size: 2")  # wrong only because of a default, and without the command line too
-    assert message("-c", path, "--lr", "1").startswith(f"{path}: warmup_epochs=3 leaves nothing")
+    path = recipe("ckpt_save_policy: top_k")  # wrong because of a default, without the command line too
+    assert message("-c", path, "--lr", "1").startswith(f"{path}: ckpt_save_policy=top_k ranks by validation")
     path = recipe("lr: -1")
     assert load_config(["-c", path, "--lr", "1"]).schedule.lr == 1

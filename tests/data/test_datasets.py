@@ -1,8 +1,9 @@
 """`create_dataset` and `create_loader` on an image folder: shards, order and labels."""
 
 import mindspore.dataset as ds
+import numpy as np
 import pytest
-from mindspore.dataset import transforms
+from mindspore.dataset import transforms, vision
 
 from mindcv.data import create_dataset, create_loader, create_transforms
 from mindcv.errors import UserError
@@ -86,3 +87,34 @@ def test_a_loader_transforms_labels_too_and_defaults_to_an_image_folders_transfo
     images, labels = collect(loader)
     assert images.shape == (COUNT, 3, 224, 224)
     assert labels.tolist() == [[1, 0]] * 13 + [[0, 1]] * 13
+
+
+def test_a_loader_knows_the_classes_of_its_dataset(folder):
+    dataset = create_dataset("", folder, "val")
+    assert list(dataset.get_class_indexing().values()) == [0, 1]
+    assert create_loader(dataset, 4).num_classes() == 2
+
+
+def test_an_unknown_name_is_a_folder_of_images_where_there_is_one(folder, tmp_path, caplog):
+    assert create_dataset("my_data", folder, "val").get_dataset_size() == COUNT
+    assert caplog.messages == [f"dataset='my_data' is unknown: {folder}/val is read as a folder of images"]
+    with pytest.raises(NotImplementedError, match="dataset='my_data' is unknown"):
+        create_dataset("my_data", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "made"), [(np.int64, np.int32), (np.uint8, np.int32), (np.float32, np.float32)]
+)
+def test_a_loader_makes_int32_of_whole_labels_and_takes_one_operator(given, made):
+    rows = ds.NumpySlicesDataset(
+        (np.zeros((4, 8, 6, 3), np.uint8), np.arange(4, dtype=given)), ["image", "label"]
+    )
+    images, labels = collect(create_loader(rows, 4, transform=vision.HWC2CHW()))
+    assert images.shape == (4, 3, 8, 6)
+    assert sorted(labels.tolist()) == [0, 1, 2, 3]
+    assert labels.dtype == made
+
+
+def test_a_loader_needs_a_worker(folder):
+    with pytest.raises(ValueError, match="num_parallel_workers=0 is out of range: give 1 or more"):
+        create_loader(create_dataset("", folder), 2, num_parallel_workers=0)

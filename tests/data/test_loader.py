@@ -190,5 +190,7 @@ def test_repeated_augmentation_of_a_dataset_repeats_images_without_a_longer_pass
 
 def test_download_is_accepted_where_the_files_are_and_explained_where_they_are_not(photos, tmp_path):
     assert create_dataset("", photos, "val", download=True).get_dataset_size() == 24
-    with pytest.raises(UserError, match=r"download=True: imagenet is not downloaded\. .*is not a folder"):
-        create_dataset("imagenet", tmp_path / "none", download=True)
+    with pytest.raises(UserError, match=r"image_folder is not downloaded\. .*is not a folder"):
+        create_dataset("", tmp_path / "none", download=True)
+    with pytest.raises(UserError, match="download=True: imagenet is not downloaded: get it from"):
+        create_dataset("imagenet", photos, download=True)

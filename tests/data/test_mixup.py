@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore.dataset import vision
 
-from mindcv.data import Mixup, Pipeline, create_loader, epoch_indices, epoch_keys
+from mindcv.data import BatchMixer, Pipeline, create_loader, epoch_indices, epoch_keys
 from mindcv.data.seeded_augmentation import BATCHES, generator
 from mindcv.data.sources.source import ArraySource
 from mindcv.errors import UserError
@@ -29,7 +29,7 @@ def one_hot(labels):
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
 def test_mixup_is_the_weighted_sum_of_a_batch_and_its_reverse(size):
     images, labels = batch(size)
-    mixed, targets = Mixup(0.4, num_classes=CLASSES)(images, labels, np.random.default_rng(3))
+    mixed, targets = BatchMixer(0.4, num_classes=CLASSES)(images, labels, np.random.default_rng(3))
     rng = np.random.default_rng(3)
     rng.random()
     share = rng.beta(0.4, 0.4)
@@ -46,7 +46,7 @@ def test_mixup_is_the_weighted_sum_of_a_batch_and_its_reverse(size):
 def test_cutmix_puts_a_box_in_whose_area_is_exactly_the_others_part_of_the_label(size, seed):
     images = np.zeros((size, 3, 12, 10), np.uint8) + np.arange(size, dtype=np.uint8)[:, None, None, None]
     labels = np.arange(size)
-    mixed, targets = Mixup(0, 1.0, num_classes=CLASSES)(images, labels, np.random.default_rng(seed))
+    mixed, targets = BatchMixer(0, 1.0, num_classes=CLASSES)(images, labels, np.random.default_rng(seed))
     for i in range(size):
         partner = size - 1 - i
         if partner == i:
@@ -68,7 +68,7 @@ def test_the_box_has_the_papers_sides_before_it_is_clipped():
     images[1] = 1
     seen = set()
     for seed in range(200):
-        mixed, _ = Mixup(0, 1.0, num_classes=2)(images, labels, np.random.default_rng(seed))
+        mixed, _ = BatchMixer(0, 1.0, num_classes=2)(images, labels, np.random.default_rng(seed))
         rng = np.random.default_rng(seed)
         rng.random()
         side = math.sqrt(1 - rng.beta(1.0, 1.0))
@@ -83,7 +83,7 @@ def test_the_box_has_the_papers_sides_before_it_is_clipped():
 @pytest.mark.parametrize("alphas", [(0.2, 0.0), (0.0, 1.0), (0.2, 1.0)])
 def test_labels_sum_to_one_and_lack_nothing(alphas):
     images, labels = batch(9)
-    mix = Mixup(*alphas, num_classes=CLASSES)
+    mix = BatchMixer(*alphas, num_classes=CLASSES)
     for seed in range(50):
         _, targets = mix(images, labels, np.random.default_rng(seed))
         assert np.abs(targets.sum(1) - 1).max() < 1e-6
@@ -94,7 +94,7 @@ def test_labels_sum_to_one_and_lack_nothing(alphas):
 
 def test_batches_are_mixed_and_switched_as_often_as_asked():
     images, labels = batch(2, height=32, width=32)
-    mix = Mixup(1.0, 1.0, prob=0.6, switch_prob=0.25, num_classes=CLASSES)
+    mix = BatchMixer(1.0, 1.0, prob=0.6, switch_prob=0.25, num_classes=CLASSES)
     kinds = {"none": 0, "cut": 0, "blend": 0}
     for seed in range(1000):
         mixed, targets = mix(images, labels, np.random.default_rng(seed))
@@ -112,11 +112,13 @@ def test_batches_are_mixed_and_switched_as_often_as_asked():
 def test_a_batch_that_is_not_mixed_keeps_its_images_and_its_labels_are_certain():
     images, labels = batch(3)
     for options in ({"prob": 0.0}, {"mixup_alpha": 0.0, "cutmix_alpha": 0.0}):
-        mix = Mixup(**{"mixup_alpha": 1.0, "cutmix_alpha": 1.0, **options}, num_classes=CLASSES)
+        mix = BatchMixer(**{"mixup_alpha": 1.0, "cutmix_alpha": 1.0, **options}, num_classes=CLASSES)
         mixed, targets = mix(images, labels, np.random.default_rng(0))
         assert mixed is images
         assert np.array_equal(targets, one_hot(labels))
-    mixed, targets = Mixup(1.0, num_classes=CLASSES)(images, labels, np.random.default_rng(0), mixed=False)
+    mixed, targets = BatchMixer(1.0, num_classes=CLASSES)(
+        images, labels, np.random.default_rng(0), mixed=False
+    )
     assert mixed is images
     assert np.array_equal(targets, one_hot(labels))
 
@@ -132,13 +134,13 @@ def test_a_batch_that_is_not_mixed_keeps_its_images_and_its_labels_are_certain()
 )
 def test_impossible_numbers_are_explained(options, message):
     with pytest.raises(UserError, match=message):
-        Mixup(**options, num_classes=2)
+        BatchMixer(**options, num_classes=2)
 
 
 def test_the_message_about_a_label_out_of_range_names_the_remedy():
     images, _ = batch(2)
     with pytest.raises(UserError, match="num_classes=2 has no label 5: raise num_classes"):
-        Mixup(num_classes=2)(images, np.array([0, 5]), np.random.default_rng(0))
+        BatchMixer(num_classes=2)(images, np.array([0, 5]), np.random.default_rng(0))
 
 
 def source():
@@ -178,7 +180,7 @@ def test_batches_of_an_epoch_are_a_function_of_seed_epoch_rank_and_number(worker
     images, labels = batch(COUNT, seed=1)
     indices = epoch_indices(COUNT, seed=5, epoch=3, rank=rank, world_size=2)
     keys = epoch_keys(len(indices), seed=5, epoch=3, rank=rank, world_size=2)
-    mix = Mixup(0.8, 1.0, 0.7, 0.5, num_classes=CLASSES)
+    mix = BatchMixer(0.8, 1.0, 0.7, 0.5, num_classes=CLASSES)
     expected = [
         mix(images[indices[i : i + 4]], labels[indices[i : i + 4]], generator(keys[i], BATCHES))
         for i in range(0, 8 if drop_remainder else 11, 4)

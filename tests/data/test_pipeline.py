@@ -173,7 +173,7 @@ def test_num_samples_of_an_evaluation_are_the_first(folder):
         ({"world_size": 27}, "26 images of .* on each of 27 ranks"),
         ({"batch_size": 0}, "batch_size=0 must be a positive integer"),
         ({"num_samples": 3, "drop_remainder": True}, "3 images of .* do not fill one batch of batch_size=4"),
-        ({"num_classes": 1}, "num_classes=1 is too small: .*train has the label 1, so give 2 or more"),
+        ({"num_classes": 1}, "num_classes=1 is too small: .*train has 2 classes, so give 2 or more"),
     ],
 )
 def test_what_cannot_fill_a_batch_or_a_network_is_explained(folder, options, message):

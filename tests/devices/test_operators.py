@@ -41,6 +41,7 @@ def collected(
         "MS_DEV_SAVE_GRAPHS": "1",
         "MS_DEV_SAVE_GRAPHS_PATH": str(graphs),
         "MS_DEV_DUMP_IR_PASSES": "validate",
+        "MINDCV_KERNELS": "0",  # they are chosen on CPU only, and these are the graphs of accelerators
     }
     if mode == PYNATIVE:
         switches |= {"GLOG_v": "2", "MS_SUBMODULE_LOG_v": "{KERNEL:0,DEVICE:0,PYNATIVE:0}"}

@@ -32,7 +32,7 @@ OPTIONS = {
 
 
 def caught(compare: Callable[[], object]) -> str:
-    """What is said about a difference; empty if there is none."""
+    """Return the message about a difference; empty if there is none."""
     try:
         compare()
     except UserError as error:
@@ -41,7 +41,7 @@ def caught(compare: Callable[[], object]) -> str:
 
 
 def differences(argv: list[str], runtime: Runtime) -> dict[str, str]:
-    """What is said about each difference."""
+    """Return the messages about each difference."""
     config = load_config(argv)
 
     def own(*options: str) -> list[str]:

@@ -5,6 +5,7 @@
 ``-c`` all of them. The time is written to ``struck``.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ def strike(place: str) -> None:
             time.sleep(600)
         case "memory":
             raise MemoryError
+        case "permissions":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a/file")
         case "interrupt":
             raise KeyboardInterrupt
         case "exit 3" | "exit 0":

@@ -46,7 +46,7 @@ VARIANTS: dict[str, Callable[[Path], object]] = {
 def found(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, str]]:
-    """What two ranks say about each difference, by mode."""
+    """The messages of two ranks about each difference, by mode."""
     folder = tmp_path_factory.mktemp("disagreeing")
     whole = images(folder / "images")
     for name, change in VARIANTS.items():

@@ -48,7 +48,7 @@ def job(images: Path, tmp_path: Path) -> Callable[..., Job]:
 
 
 def said_at_the_end(job: Job, launcher: str, seconds: float = ENDING_SECONDS) -> tuple[list[str], Finished]:
-    """What the ranks say, once everything has ended, and how that was."""
+    """Return the messages of the ranks, once everything has ended, and how that was."""
     with job:
         finished = job.finish()
         job.until(lambda: not (job.processes() or watches(job)), "end of all processes", seconds=5)
@@ -108,6 +108,16 @@ def test_an_exception_in_one_rank_is_its_traceback(job, launcher, mode, place):
     if place == "callback":
         last = f"CallbackError: callback __main__.train.<locals>.Faulty failed in on_train_step_end: {last}"
     assert last in finished.out + finished.err, finished
+
+
+@launchers
+@pytest.mark.parametrize("place", ["inputs", "step"])
+def test_an_error_of_the_system_in_one_rank_is_a_line(job, launcher, mode, place):
+    said, finished = said_at_the_end(job(launcher, f"1:{place}:permissions", mode), launcher)
+    assert len(said) == 1, finished
+    assert re.fullmatch(r"rank 1: error: .*a/file: Permission denied: check its permissions", said[0]), (
+        finished
+    )
 
 
 @launchers

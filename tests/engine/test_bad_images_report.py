@@ -13,6 +13,7 @@ from mindcv.config import Config
 from mindcv.data.bad_images import BadImages
 from mindcv.errors import UserError
 from mindcv.runtime.session import Runtime
+from tests.support.ranks import OneOfTwo
 from tests.support.training import usual_trainer
 
 ALONE = Runtime(device="CPU")
@@ -75,7 +76,7 @@ def test_each_rank_names_the_bad_images_of_its_share(root, capsys):
     config = config_for(root, "skip")
     (root / "val" / "a" / "0.png").write_bytes(b"no image")
     for rank in range(2):
-        data = build.build_validation_data(config, Runtime(device="CPU", rank=rank, world_size=2))
+        data = build.build_validation_data(config, OneOfTwo(device="CPU", rank=rank, world_size=2))
         build.build_evaluation(config, network(), data, ALONE)()
     assert capsys.readouterr().out.splitlines() == [
         f"1 image of {root}/val on rank 0 of 2 could not be read: not counted. "

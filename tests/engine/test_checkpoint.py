@@ -1,6 +1,7 @@
 """Which checkpoints are written and kept, and what they hold."""
 
 import math
+import shutil
 from pathlib import Path
 
 import mindspore as ms
@@ -209,3 +210,41 @@ def test_a_checkpoint_holds_what_training_has_changed(tmp_path):
     other = nn.Dense(2, 2)
     load_weights(other, tmp_path / "net-2.ckpt")
     np.testing.assert_array_equal(other.weight.asnumpy(), network.weight.asnumpy())
+
+
+class DeletesTheFolder(dict):
+    """Tensors that delete the folder of their checkpoint while it is written, a few times."""
+
+    def __init__(self, folder: Path, times: int, **tensors: Parameter) -> None:
+        super().__init__(tensors)
+        self.folder, self.times = folder, times
+
+    def items(self):
+        if self.times:
+            self.times -= 1
+            shutil.rmtree(self.folder)
+        return super().items()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_folder_deleted_while_a_checkpoint_is_written_is_created_again(tmp_path, weight, caplog, times):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    manager = run(folder, weight, [0.9, 0.8], policy="top_k", keep=1)
+    manager.tensors = DeletesTheFolder(folder, times, w=weight)
+    weight.set_data(Tensor([3.0]))
+    manager.after_epoch(RunPosition(epoch=3), 30, score=0.5, last=False)
+    assert epochs(folder) == [3]  # though an earlier one was better
+    assert best(folder) == 3
+    warning = f"{folder}: deleted while training; it is created again"
+    assert [record.getMessage() for record in caplog.records if "deleted" in record.msg] == [warning] * times
+
+
+def test_a_folder_that_is_always_deleted_is_an_error(tmp_path, weight):
+    folder = tmp_path / "run"
+    manager = run(folder, weight, [0.9])
+    manager.tensors = DeletesTheFolder(folder, 99, w=weight)
+    with pytest.raises(
+        UserError, match=r"run/net_latest\.ckpt: the checkpoint cannot be written \(No such file"
+    ):
+        manager.save(RunPosition(epoch=1, batch=1), 11)

@@ -4,9 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
+from mindspore import Tensor
 from PIL import Image
 
-from mindcv.engine import EpochResult, Evaluation
+from mindcv.engine import CheckpointManager, EpochResult, Evaluation, RunPosition
 from mindcv.engine.epoch_result import best_result
 from mindcv.engine.history import draw_curve, summarize_run, write_table
 
@@ -133,3 +134,13 @@ def test_the_summary_names_time_best_epoch_and_files(tmp_path):
     assert summarize_run([result(1), result(2)], tmp_path) == (
         f"2 epochs in 25 s\ncurve: {tmp_path}/curve.png   table: {tmp_path}/history.csv"
     )
+
+
+def test_the_summary_says_where_the_best_file_is_not_that_of_the_best_epoch(tmp_path):
+    manager = CheckpointManager(tmp_path, "net", {"w": Tensor([1.0])}, {})
+    manager.after_epoch(RunPosition(epoch=1), 1, score=340 / 360, last=True)
+    _, *lines = summarize_run([result(1, 340), result(2, 354)], tmp_path, manager.best_path).splitlines()
+    told = f"{tmp_path}/net_best.ckpt is of epoch 1: the file of the best epoch was deleted"
+    assert lines[0] == "best epoch 2: top-1 0.9833  top-5 0.9861  loss 1.2500"
+    assert lines[2] == told
+    assert told not in summarize_run([result(1, 340)], tmp_path, manager.best_path)

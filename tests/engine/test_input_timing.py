@@ -1,8 +1,9 @@
 """Timing of input: counts, and the arithmetic of what hosts need."""
 
 import numpy as np
+from mindspore import Tensor
 
-from mindcv.engine.input_timing import HostNeeds, InputPass, InputTimes, time_input
+from mindcv.engine.input_timing import EndToEnd, HostNeeds, InputPass, InputTimes, compare_steps, time_input
 
 
 def test_a_pass_counts_images_bytes_and_its_own_time(tmp_path):
@@ -52,3 +53,29 @@ def test_an_empty_pass_has_no_first_batch():
     timed = time_input(iter(()))
     assert (timed.images, timed.bytes_delivered) == (0, 0)
     assert timed.first_batch_seconds == timed.seconds
+
+
+def test_blocks_of_steps_alternate_between_a_batch_in_memory_and_the_pipelines():
+    taken = []
+
+    def step(batch):
+        taken.append(batch)
+        return Tensor(0.0)
+
+    times = compare_steps(step, ("memory",), ((number,) for number in range(99)), steps=2, blocks=3, wait=0)
+    assert taken == [
+        "memory",
+        0,
+        *("memory", "memory", 1, 2),
+        *("memory", "memory", 3, 4),
+        "memory",
+        "memory",
+        5,
+        6,
+    ]
+    assert len(times.fixed) == len(times.real) == 3
+    assert all(seconds > 0 for seconds in (*times.fixed, *times.real))
+
+
+def test_the_ratio_is_the_median_over_pairs_of_blocks():
+    assert EndToEnd(fixed=(1.0, 2.0, 3.0), real=(2.0, 2.0, 30.0)).ratio == 0.5

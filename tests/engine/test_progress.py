@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import resource
+import signal
 import sys
 
 import mindspore as ms
@@ -54,6 +56,8 @@ def test_a_graph_that_is_compiled_is_announced_once(capsys):
     train(Progress())
     lines = capsys.readouterr().out.splitlines()
     assert [text for text in lines if "compiling" in text] == ["compiling the graph ..."] == lines[:1]
+    first = r"first step done in \d+\.\d s, \d+\.\d s after the start of the program"
+    assert [re.fullmatch(first, text) is not None for text in lines[1:]] == [True, *[False] * 4]
 
 
 def test_in_a_terminal_a_bar_shows_loss_rate_speed_and_time_left(monkeypatch, capsys):
@@ -98,10 +102,10 @@ def test_the_share_of_waiting_is_the_time_until_a_batch_comes():
     assert shares == [1.0] * 6
 
 
-def test_metrics_are_appended_also_by_a_resumed_run_and_behind_a_cut_line(tmp_path):
+def test_metrics_are_appended_also_by_a_resumed_run_in_place_of_a_cut_line(tmp_path):
     def events() -> list[dict]:
         text = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines() if line != '{"event": "epo']
+        return [json.loads(line) for line in text.splitlines()]
 
     train(MetricsLog(tmp_path), validate=lambda: NOBODY, val_interval=2)
     first = events()
@@ -120,6 +124,37 @@ def test_metrics_are_appended_also_by_a_resumed_run_and_behind_a_cut_line(tmp_pa
     assert events()[: len(first)] == first
     assert events()[len(first)] == {"event": "restart", "epoch": 2, "batch": 0, "step": 10}
     assert [e["epoch"] for e in events()[len(first) + 1 :]] == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("length", [1, 4095, 4096, 4097, 10_000])
+@pytest.mark.parametrize("before", ["", "a line\n"])
+def test_a_cut_line_of_any_length_makes_room_for_the_next(tmp_path, before, length):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(before + "x" * length, encoding="utf-8")
+    train(MetricsLog(tmp_path), epochs=1)
+    first, *lines = path.read_text(encoding="utf-8").removeprefix(before).splitlines()
+    assert json.loads(first)["step"] == 2
+    assert [json.loads(line)["event"] for line in lines] == ["interval", "interval", "epoch"]
+
+
+def test_a_disk_that_becomes_full_leaves_no_half_line_of_metrics(tmp_path, caplog):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails instead
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        train(MetricsLog(tmp_path), epochs=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    text = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8")
+    steps = [json.loads(line)["step"] for line in text.splitlines()]
+    assert steps[:4] == [2, 4, 5, 5]
+    assert len(steps) < 12
+    assert text.endswith("}\n")
+    warnings = {record.getMessage() for record in caplog.records if "metrics" in record.getMessage()}
+    assert warnings == {
+        f"{tmp_path}/metrics.jsonl cannot be written (File too large): training continues without it"
+    }
 
 
 def test_metrics_that_cannot_be_written_are_one_warning(tmp_path, caplog):

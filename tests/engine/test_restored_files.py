@@ -160,21 +160,14 @@ GOOD = {"run": "a", "progress": RunPosition(epoch=1).metadata(), "top1": 0.5}
 @pytest.mark.parametrize(
     "changed",
     [
-        {"run": 7},
         {"branch": "1"},
         {"branch": -1},
-        {"progress": []},
         {"progress": {"epoch": 1, "batch": 0}},
-        {"progress": {**GOOD["progress"], "epoch": True}},
-        {"progress": {**GOOD["progress"], "epoch": 1.5}},
-        {"progress": {**GOOD["progress"], "batch": -1}},
         {"progress": {**GOOD["progress"], "seconds": "1"}},
         {"progress": {**GOOD["progress"], "losses": ["x"]}},
         {"progress": {**GOOD["progress"], "results": [{}]}},
         {"progress": {**GOOD["progress"], "results": 3}},
         {"progress": {**GOOD["progress"], "more": 1}},
-        {"config": []},
-        {"bn_eps": "small"},
     ],
 )
 def test_a_state_of_wrong_types_is_refused(tmp_path, weight, changed):
@@ -185,8 +178,33 @@ def test_a_state_of_wrong_types_is_refused(tmp_path, weight, changed):
     assert str(caught.value) == f"{path}: its state of a training run is damaged: use another checkpoint"
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"run": 7}, "a text"),
+        ({"progress": []}, "the position of a run"),
+        ({"progress": {**GOOD["progress"], "epoch": True}}, "the position of a run"),
+        ({"progress": {**GOOD["progress"], "epoch": 1.5}}, "the position of a run"),
+        ({"progress": {**GOOD["progress"], "batch": -1}}, "the position of a run"),
+        ({"config": []}, "a mapping of options"),
+        ({"bn_eps": "small"}, "a positive number"),
+    ],
+)
+def test_a_state_with_a_known_key_of_another_type_is_refused_as_any_file_is(
+    tmp_path, weight, changed, expected
+):
+    path = tmp_path / "net-1.ckpt"
+    write_checkpoint(path, {"w": weight}, {**GOOD, **changed})
+    with pytest.raises(UserError) as caught:
+        read_state(path)
+    (key,) = changed
+    said = str(caught.value)
+    assert said.startswith(f"{path}: says {key}=")
+    assert said.endswith(f", which must be {expected}: use another file")
+
+
 @pytest.mark.parametrize("top1", [None, math.nan, math.inf, 10**400, "high", [], True])
-def test_a_score_that_is_no_number_ranks_last(top1):
+def test_a_score_that_is_not_a_number_ranks_last(top1):
     assert describe(Path("net-1.ckpt"), {**GOOD, "top1": top1}).score == -math.inf
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from mindcv.errors import UserError
+from mindcv.errors import NotFiniteError, UserError
 from mindcv.export import (
     ExportError,
     ExportRequest,
@@ -55,6 +55,12 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path):
     assert str(caught.value).endswith(" of the largest, more than 0.0001: the file is not kept")
     assert path.read_text() == "an earlier file"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_network_that_returns_nan_is_named_as_the_fault():
+    network = nn.SequentialCell([nn.Conv2d(3, 5, 8, pad_mode="valid", weight_init=np.nan), nn.Flatten()])
+    with pytest.raises(NotFiniteError, match=r"^the network returns NaN or infinity: use another"):
+        expect(network, image_format(size=8))
 
 
 def test_a_mindir_file_of_another_network_is_not_kept(tmp_path):

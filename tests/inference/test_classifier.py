@@ -202,6 +202,27 @@ def test_a_file_name_that_is_no_unicode_can_be_written(tmp_path, kind):
         assert (b"\xff.png" if kind == "csv" else b"\\udcff.png") in content
 
 
+def test_an_image_is_not_replaced_by_what_is_predicted_for_it(tmp_path):
+    image, link = tmp_path / "a.png", tmp_path / "link"
+    image.write_bytes(b"image")
+    link.symlink_to(image)
+    for output in (image, link):
+        with (
+            pytest.raises(UserError, match=r"is an image to be read: choose another file$"),
+            open_writer("csv", output, ["nowhere.png", str(image)]),
+        ):
+            pass
+    assert image.read_bytes() == b"image"
+
+
+def test_a_disk_that_is_full_is_reported_with_the_file():
+    with (
+        pytest.raises(UserError, match=r"^--output /dev/full cannot be written \(No space left on device\)"),
+        open_writer("csv", "/dev/full") as writer,
+    ):
+        writer.write(PREDICTIONS[2])
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     expected = rf"^--output {tmp_path}/no/out.csv cannot be written \(No such file or directory\)"
     with pytest.raises(UserError, match=expected), open_writer("csv", tmp_path / "no" / "out.csv"):

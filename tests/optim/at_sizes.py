@@ -1,8 +1,10 @@
 """Update tensors of many sizes with every optimizer, in a process that has one or two cores.
 
 Run as ``python -m tests.optim.at_sizes CORES OUT``: it writes the parameters after the updates to OUT, an
-.npz file with the keys ``mode/case/size``. MindSpore's kernels use as many threads as the process has cores,
-and have vectorised paths that begin at 8 elements.
+.npz file with the keys ``mode/kernels/case/size``. Kernels is 1 with those of this package, where it has one
+for the optimizer, and 0 without, as on other devices; what has one does without in PyNative mode on one core
+only, to save time. MindSpore's kernels use as many threads as the process has cores, and have vectorised
+paths that begin at 8 elements.
 """
 
 import os
@@ -74,14 +76,24 @@ def main(cores: int, out: str) -> None:
     for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
         ms.set_context(mode=mode)
         for case, (options, _) in CASES.items():
-            parameters = [
-                Parameter(Tensor(value), name=f"p{size}") for size, value in zip(SIZES, starts(), strict=True)
-            ]
-            optimizer = create_optimizer(parameters, lr=LR, weight_decay=decay_of(options), **options)
-            for update in range(UPDATES):
-                optimizer(sets[update % DRAWS])
-            for size, parameter in zip(SIZES, parameters, strict=True):
-                found[f"{mode}/{case}/{size}"] = parameter.asnumpy()
+            for kernels in ("1", "0"):
+                os.environ["MINDCV_KERNELS"] = kernels
+                parameters = [
+                    Parameter(Tensor(value), name=f"p{size}")
+                    for size, value in zip(SIZES, starts(), strict=True)
+                ]
+                optimizer = create_optimizer(parameters, lr=LR, weight_decay=decay_of(options), **options)
+                if kernels == "1":
+                    has_kernel = getattr(optimizer, "fused", None) is not None
+                    computed = has_kernel
+                else:
+                    computed = not has_kernel or cores == 1 or mode == ms.GRAPH_MODE
+                if not computed:
+                    continue
+                for update in range(UPDATES):
+                    optimizer(sets[update % DRAWS])
+                for size, parameter in zip(SIZES, parameters, strict=True):
+                    found[f"{mode}/{kernels}/{case}/{size}"] = parameter.asnumpy()
     np.savez(out, **found)
 
 

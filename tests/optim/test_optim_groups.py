@@ -120,7 +120,6 @@ def test_norm_and_bias_on_a_list_goes_by_shape_and_name_unless_the_groups_decide
         ),
         ({"opt": "nesterov", "momentum": 0.0}, "Nesterov's method needs a momentum, and momentum=0.0"),
         ({"opt": "sgd", "nesterov": True, "dampening": 0.1}, "Nesterov's method allows no dampening"),
-        ({"opt": "lion", "nesterov": True}, "'lion' has no Nesterov momentum; choose sgd"),
         ({"opt": "adam", "beta3": 0.1}, "opt 'adam' has no option 'beta3'; did you mean 'beta"),
         ({"opt": "momentum", "momentum_decay": 0.1}, "opt 'momentum' has no option 'momentum_decay': leave"),
         ({"opt": "adam", "beta1": 1.0}, "beta1=1.0 is out of range"),
@@ -136,6 +135,13 @@ def test_a_mistake_is_named_with_its_remedy(options, message):
         create_optimizer(make_parameters(), **options)
     assert str(caught.value).startswith(message) or message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_without_nesterovs_momentum_says_so_and_is_made(caplog):
+    assert type(create_optimizer(make_parameters(), "lion", nesterov=True)).__name__ == "Lion"
+    assert caplog.messages == [
+        "nesterov=True has no effect: 'lion' has no Nesterov momentum; choose sgd, momentum, adam or nadam"
+    ]
 
 
 def test_parameters_that_cannot_be_trained_are_refused():

@@ -27,15 +27,19 @@ MISTAKES = {
     "export": (["--format", "pb"], "command line: argument --format: invalid choice: 'pb' (choose from "),
     "convert": (["a.ckpt"], "command line: the following arguments are required: OUTPUT"),
     "add-checksum": ([], "command line: the following arguments are required: FILE"),
+    "compare-runs": (["a"], "1 runs were given: give from 2 to 8 folders"),
     "summary": (["m", "--image_size", "0"], "command line: argument --image_size: 0 must be a positive "),
     "benchmark": (["--image_size", "4"], "image_resize=4 is out of range: give 8 to 2048 pixels"),
+    "compare": (["--repeats", "0"], "command line: argument --repeats: 0 must be a positive integer"),
     "benchmark-input": (["--passes", "0"], "command line: argument --passes: 0 must be a positive integer"),
+    "compare-input": ([], "command line: the following arguments are required: DATA_DIR"),
     "find-learning-rate": (["--step", "3"], "command line: unknown option 'step'; "),
     "average-checkpoints": (["--last", "x"], "command line: argument --last: invalid int value: 'x'"),
     "check-device": (
         ["--modes", "both"],
         "command line: argument --modes: invalid choice: 'both' (choose from ",
     ),
+    "measure-memory": (["--steps", "0"], "command line: argument --steps: 0 must be a positive integer"),
     "pack": (["a", "b", "--quality", "101"], "command line: argument --quality: 101 must be a JPEG quality"),
     "measure-scaling": (["--mode", "3"], "command line: argument --mode: invalid choice: 3 (choose from "),
 }
@@ -117,3 +121,8 @@ def test_the_package_is_imported_in_milliseconds_and_lists_its_names():
     ran = run("-c", "import mindcv; mindcv.create_modle")
     expected = "AttributeError: module 'mindcv' has no attribute 'create_modle'"
     assert ran.stderr.splitlines()[-1].startswith(expected)
+
+
+def test_training_is_prepared_without_what_only_its_end_needs():
+    script = "import sys; from mindcv.build import create_trainer; print({*sys.argv[1:]} & {*sys.modules})"
+    assert run("-c", script, "matplotlib", "sklearn", "onnx", "onnxruntime", "torch").stdout == "set()\n"

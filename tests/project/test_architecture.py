@@ -33,9 +33,9 @@ MAY_IMPORT = {
     "report": LEAVES,
     "export": LEAVES,
     "device_check": {"engine", "export", "version", *FACTORIES, *LEAVES},
-    "build": {"config", "engine", "inference", "export", "version", *FACTORIES, *LEAVES},
+    "build": {"config", "engine", "inference", "export", "report", "version", *FACTORIES, *LEAVES},
     "programs": {
-        *("build", "config", "device_check", "engine", "inference", "export", "report", "models"),
+        *("build", "config", "device_check", "engine", "inference", "export", "report", "models", "data"),
         *LEAVES,
     },
     "utils": {"build", "config", "engine", "inference", "export", *FACTORIES, *LEAVES},

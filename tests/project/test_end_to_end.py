@@ -61,8 +61,8 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingR
 def test_training_ends_with_a_summary_and_says_nothing_but_notices_on_stderr(trained: TrainingRun):
     assert (trained.process.status, trained.process.errors) == (0, [])
     lines = trained.process.output.splitlines()
-    opening, epochs, (length, best, where, then) = lines[:7], lines[7:-4], lines[-4:]
-    names = ["device", "model", "weights", "data", "options", "output", "compiling"]
+    opening, epochs, (length, best, where, then) = lines[:8], lines[8:-4], lines[-4:]
+    names = ["device", "model", "weights", "data", "options", "output", "compiling", "first"]
     assert [line.split()[0] for line in opening] == names
     for number, line in enumerate(epochs, start=1):
         progress = rf"epoch {number}/2  loss \d\.\d{{4}}  lr [\d.e-]+  \d+ images/s  \|  validation: {SCORE}"
@@ -74,7 +74,7 @@ def test_training_ends_with_a_summary_and_says_nothing_but_notices_on_stderr(tra
     assert then == "next: python infer.py IMAGE --ckpt_path ckpt/mnasnet_075_best.ckpt"
 
 
-def test_training_leaves_checkpoints_table_and_curve_and_nothing_else(trained: TrainingRun):
+def test_training_leaves_checkpoints_table_curve_and_report_and_nothing_else(trained: TrainingRun):
     assert files_below(trained.cwd) == {
         f"ckpt/{name}"
         for name in (
@@ -85,6 +85,7 @@ def test_training_leaves_checkpoints_table_and_curve_and_nothing_else(trained: T
             "curve.png",
             "config.yaml",
             "metrics.jsonl",
+            "report.html",
         )
     }
     assert [row["epoch"] for row in history(trained.folder)] == ["1", "2"]
@@ -98,17 +99,32 @@ def test_the_options_of_the_run_load_as_they_are(trained: TrainingRun):
     assert [event["step"] for event in events if event["event"] == "epoch"] == [9, 18]
 
 
+def test_the_report_of_a_run_is_about_its_best_epoch(trained: TrainingRun):
+    page = (trained.folder / "report.html").read_text(encoding="utf-8")
+    best = max(history(trained.folder), key=lambda row: float(row["top1"]))
+    assert f"<dt>Top-1</dt><dd>{float(best['top1']):.2%}</dd>" in page
+    assert f"the network after epoch {best['epoch']} of 2, the best (mnasnet_075_best.ckpt)" in page
+    assert page.count('src="data:image/jpeg;base64,') == round(24 * (1 - float(best["top1"])))
+
+
 def test_the_training_loss_falls(trained: TrainingRun):
     first, last = (float(row["train_loss"]) for row in history(trained.folder))
     assert last < first
 
 
-def test_validate_scores_the_last_checkpoint_as_training_did(trained: TrainingRun, photos: Path):
-    process = validate(
-        f"--data_dir={photos}", f"--ckpt_path={trained.checkpoint}", "--device_target=CPU", cwd=trained.cwd
-    )
+def test_validate_scores_the_last_checkpoint_as_training_did(
+    trained: TrainingRun, photos: Path, tmp_path: Path
+):
+    given = (f"--data_dir={photos}", f"--ckpt_path={trained.checkpoint}", "--device_target=CPU")
+    process = validate(*given, "--report", tmp_path / "val.html", cwd=trained.cwd)
     assert (process.status, process.errors) == (0, [])
-    top1, top5, loss = re.fullmatch(SCORE + "\n", process.output).groups()
+    score, told = process.output.splitlines()
+    assert told == f"report: {tmp_path / 'val.html'}"
+    top1, top5, loss = re.fullmatch(SCORE, score).groups()
+    page = (tmp_path / "val.html").read_text(encoding="utf-8")
+    assert f"<dt>Top-1</dt><dd>{float(top1):.2%}</dd>" in page
+    assert f"<dt>Top-5</dt><dd>{float(top5):.2%}</dd>" in page  # of 1000 outputs
+    assert str(trained.checkpoint) in page
     last = history(trained.folder)[-1]
     assert (top1, top5) == (f"{float(last['top1']):.4f}", f"{float(last['top5']):.4f}")
     # In training the batches had 8 images instead of 7, so that the sum of the losses is rounded otherwise.

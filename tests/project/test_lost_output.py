@@ -42,5 +42,12 @@ def test_training_without_an_output_goes_on_to_its_last_checkpoint(kind, status,
     assert ended == status
     assert said.count(LOST.format(kind)) == 1
     assert "Traceback" not in said
-    names = ("mnasnet_075-1.ckpt", "mnasnet_075-2.ckpt", "mnasnet_075_best.ckpt", "history.csv", "curve.png")
-    assert files_below(tmp_path) == {f"ckpt/{name}" for name in names}
+    names = (
+        "mnasnet_075-1.ckpt",
+        "mnasnet_075-2.ckpt",
+        "mnasnet_075_best.ckpt",
+        "history.csv",
+        "curve.png",
+        "metrics.jsonl",
+    )
+    assert files_below(tmp_path) == {f"ckpt/{name}" for name in (*names, "config.yaml")}

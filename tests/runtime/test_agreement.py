@@ -41,7 +41,7 @@ def part(items: Sequence[str], form: str = "names", noun: str = "classes in trai
 
 
 def said(*ranks: Sequence[Part]) -> tuple[str, int]:
-    """What all ranks say about their parts, which must be the same; and the number of exchanges."""
+    """Return what all ranks say about their parts, which must be the same; and the number of exchanges."""
     exchange = Exchange(len(ranks))
 
     def compare(rank: int) -> str:
@@ -107,7 +107,7 @@ def test_equal_parts_take_one_exchange():
     assert said(*[[part(NAMES), part([]), part(["lr=1"], "values")]] * 5) == ("", 1)
 
 
-def test_names_that_run_into_each_other_are_told_apart():
+def test_names_that_run_into_each_other_are_distinguished():
     assert said([part(["a", "b"])], [part(["ab"])])[0] != ""
     assert said([part(["", "a"])], [part(["a", ""])])[0] != ""
     assert said([part([""])], [part([])])[0] != ""

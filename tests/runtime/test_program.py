@@ -1,9 +1,11 @@
 """How a program ends, and what it says then."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,66 @@ def test_a_bug_keeps_its_traceback_and_is_status_1(capsys):
     assert status == 1
     assert said.startswith("Traceback (most recent call last):\n")
     assert said.rstrip().endswith("IndexError: list index out of range")
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "said"),
+    [
+        (errno.EACCES, "img/train", "img/train: Permission denied: check its permissions"),
+        (errno.EACCES, b"img/\xff", "img/\\udcff: Permission denied: check its permissions"),
+        (errno.ENOSPC, None, "No space left on device: free some space"),
+        (errno.ENOSPC, "a\x1b[31m\nb", "a\\x1b[31m b: No space left on device: free some space"),
+        (errno.EMFILE, None, "Too many open files: raise the limit on open files (ulimit -n)"),
+        (errno.EROFS, "out", "out: Read-only file system: choose another folder"),
+    ],
+)
+def test_an_error_of_the_system_names_the_file_and_a_remedy(number, name, said, capsys):
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), name)
+
+    assert ending(fail, capsys) == (2, f"error: {said}\n")
+
+
+def test_an_error_whose_causes_form_a_circle_ends_the_program(capsys):
+    def fail() -> None:
+        first, second = MemoryError("first"), MemoryError("second")
+        first.__context__, second.__context__ = second, first
+        raise first
+
+    status, said = ending(fail, capsys)
+    assert status == 1
+    assert said.rstrip().endswith("MemoryError: first")
+
+
+def test_a_working_folder_that_has_been_deleted_is_reported(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = f"rmdir '{folder}' && '{sys.executable}' -m mindcv summary mnasnet_100"
+    ran = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env=bare_environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.endswith("error: the working folder has been deleted: change to another one with cd\n")
+
+
+def test_a_missing_file_that_nobody_expected_is_a_bug(capsys):
+    status, said = ending(lambda: Path("nowhere").stat(), capsys)
+    assert status == 1
+    assert said.startswith("Traceback (most recent call last):\n")
+
+
+@pytest.mark.parametrize("arguments", [("pack", "a" * 300, "out"), ("add-checksum", "a" * 300 + ".ckpt")])
+def test_a_name_that_no_file_can_have_is_one_line(arguments):
+    command = [sys.executable, "-m", "mindcv", *arguments]
+    ran = subprocess.run(command, cwd=ROOT, env=bare_environment(), capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: a")
+    assert ran.stderr.count("\n") == 1
+    assert "File name too long" in ran.stderr
 
 
 def test_a_package_of_the_requirements_that_is_missing_is_named_with_the_remedy(monkeypatch, capsys):

@@ -49,7 +49,7 @@ def wait_for_the_watch(process: subprocess.Popen[str]) -> None:
 
 
 def what_is_said(process: subprocess.Popen[str]) -> str:
-    """What is said until both processes have closed standard error; nobody asks for the status before."""
+    """Read standard error until both processes have closed it; nobody asks for the status before."""
     assert process.stderr is not None
     return process.stderr.read()
 

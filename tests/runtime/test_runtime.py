@@ -162,6 +162,19 @@ def test_one_process_may_ask_to_be_distributed(caplog):
     ]
 
 
+@pytest.mark.parametrize(("value", "warned"), [("1", True), ("0", False), (None, False)])
+def test_the_compile_cache_is_warned_about(monkeypatch, caplog, value, warned):
+    monkeypatch.delenv("MS_COMPILER_CACHE_ENABLE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", value)
+    start(device_target="CPU", mode=1)
+    expected = (
+        "MS_COMPILER_CACHE_ENABLE=1: on CPU, a graph from MindSpore's cache can train differently from a "
+        "compiled one, without a message: unset it"
+    )
+    assert [record.getMessage() for record in caplog.records] == [expected] * warned
+
+
 def test_the_first_process_alone_is_main_and_a_cpu_sinks_no_data():
     first, second = (Runtime(device="CPU", rank=rank, world_size=2) for rank in (0, 1))
     assert (first.is_main, second.is_main) == (True, False)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mindcv.errors import ConfigError
 from mindcv.runtime.launch import Launch, detect_launch
 
 
@@ -71,3 +72,25 @@ from mindcv.runtime.launch import Launch, detect_launch
 )
 def test_the_environment_tells_who_started_a_process(variables, expected):
     assert detect_launch(variables) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"OMPI_COMM_WORLD_SIZE": "x", "OMPI_COMM_WORLD_RANK": "0"}, "OMPI_COMM_WORLD_SIZE=x is not"),
+        ({"OMPI_COMM_WORLD_SIZE": "9" * 5000, "OMPI_COMM_WORLD_RANK": "0"}, "OMPI_COMM_WORLD_SIZE=999"),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_RANK=missing is not"),
+        ({"PMI_SIZE": "2", "PMI_RANK": "2"}, "PMI_RANK=2 is not below PMI_SIZE=2"),
+        ({"MS_ROLE": "MS_WORKER", "MS_NODE_ID": "-1", "MS_WORKER_NUM": "2"}, "MS_NODE_ID=-1 is not"),
+        ({"MS_ROLE": "MS_WORKER", "MS_NODE_ID": "2", "MS_WORKER_NUM": "2"}, "MS_NODE_ID=2 is not below"),
+        (
+            {"MS_ROLE": "MS_WORKER", "RANK_ID": "0", "MS_WORKER_NUM": "0"},
+            "RANK_ID=0 is not below MS_WORKER_NUM=0",
+        ),
+    ],
+)
+def test_an_environment_that_contradicts_itself_is_refused(variables, said):
+    with pytest.raises(ConfigError) as caught:
+        detect_launch(variables)
+    assert str(caught.value).startswith(said)
+    assert "start the program by mpirun or msrun" in str(caught.value)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from mindcv.loss import create_loss
 from mindcv.models import MnasNet
 from mindcv.models.mnasnet import Stage
 from mindcv.step import EvalStep, LossScale, NetworkWithLoss, Normalized, TrainStep
@@ -226,3 +227,13 @@ def test_half_precision_logits_are_scored_in_single_precision():
     loss, top1, _ = step(logits, Tensor(np.arange(6), ms.int32))
     assert loss.dtype == ms.float32
     assert (float(loss), int(top1)) == (pytest.approx(counts(np.eye(6), np.arange(6))[0], rel=1e-5), 6)
+
+
+@pytest.mark.usefixtures("mode")
+def test_of_a_loss_for_each_class_the_mean_is_the_loss_of_an_image():
+    logits, labels = np.random.default_rng(0).standard_normal((7, 3)), np.array([0, 1, 2, -1, 2, 1, -1])
+    step = EvalStep(Same(), create_loss("BCE", reduction="none")).set_train(False)
+    loss = float(step(Tensor(logits.astype(np.float32)), Tensor(labels.astype(np.int32)))[0])
+    rows = np.eye(3)[labels]
+    each = rows * np.logaddexp(0, -logits) + (1 - rows) * np.logaddexp(0, logits)
+    assert loss == pytest.approx(each.mean(axis=1)[labels >= 0].sum(), rel=1e-5)

@@ -64,16 +64,26 @@ def test_each_element_of_the_gradients_is_limited(limit):
         )
 
 
-def test_the_gradient_of_each_unit_is_limited_by_the_norm_of_its_weights():
-    limit, weights, gradients = 0.01, values(2), values(3)
+@pytest.mark.parametrize("size_of_weights", [1, 1e-6])
+@pytest.mark.parametrize("units", [1, 3])
+def test_the_gradient_of_each_unit_is_limited_by_the_norm_of_its_weights(units, size_of_weights):
+    limit = 0.01
+    weights, gradients = (
+        [np.stack(rows) if units > 1 else rows[0] for rows in zip(*(values(s) for s in seeds), strict=True)]
+        for seeds in (range(units), range(10, 10 + units))
+    )
+    weights = [weight * np.float32(size_of_weights) for weight in weights]
     clip = AdaptiveClip([Parameter(Tensor(w), name=f"w{w.size}") for w in weights], limit)
     for found, weight, gradient in zip(clip(tensors(gradients)), weights, gradients, strict=True):
-        largest = limit * max(np.linalg.norm(weight.astype(np.float64)), 1e-3)
-        expected = gradient * min(1.0, largest / np.linalg.norm(gradient.astype(np.float64)))
-        np.testing.assert_allclose(found.asnumpy(), expected, rtol=1e-5)
+        # A matrix has a unit in each row; a weight with a norm below 1e-3 counts as if it had that one.
+        norms, lengths = (np.linalg.norm(a.astype(np.float64), axis=-1) for a in (gradient, weight))
+        factors = np.minimum(1, limit * np.maximum(lengths, 1e-3) / norms)
+        np.testing.assert_allclose(found.asnumpy(), gradient * factors[..., None], rtol=1e-5)
 
 
-def test_the_ema_after_200_updates_is_that_of_float64():
+@pytest.mark.parametrize("kernels", ["0", "1"])
+def test_the_ema_after_200_updates_is_that_of_float64(kernels, monkeypatch):
+    monkeypatch.setenv("MINDCV_KERNELS", kernels)
     start, decay = values(4), 0.99
     network, average = Vectors(start), Vectors(start)
     initialize_ema_model(average, network)

@@ -241,6 +241,18 @@ def test_a_dynamic_scale_stays_at_least_1():
     assert int(scale.in_a_row.asnumpy()) == 4
 
 
+def test_a_dynamic_scale_doubles_after_2000_good_updates_up_to_2_to_the_24():
+    scale = LossScale(2.0**23, dynamic=True)
+    for _ in range(2):
+        ms.ops.assign(scale.good_updates, Tensor(1998, ms.int32))
+        found = []
+        for _ in range(3):
+            scale.adjust(Tensor(True))
+            found.append((float(scale.value.asnumpy()), int(scale.good_updates.asnumpy())))
+        assert found[1:] == [(2.0**24, 0), (2.0**24, 1)]
+        assert found[0][1] == 1999
+
+
 def test_only_a_scale_that_stays_as_it_is_is_to_be_lowered_where_gradients_overflow():
     by_rate = "lower lr or lengthen warmup_epochs"
     assert LossScale(1.0).remedy == LossScale(2.0**20, dynamic=True).remedy == by_rate

@@ -251,3 +251,16 @@ def test_a_cast_list_is_read_and_never_evaluated():
     assert cast_list_types([nn.Conv2d]) == (nn.Conv2d,)
     with pytest.raises(ValueError, match=r"amp_cast_list: unknown cell '__import__'"):
         cast_list_types("[__import__('os').getcwd()]")
+
+
+@pytest.mark.parametrize(("of_optimizer", "of_trainer"), [(1.0, 1.0), (128.0, 128.0), (1.0, 128.0)])
+def test_a_fixed_loss_scale_is_removed_once(of_optimizer, of_trainer):
+    columns = (IMAGES, LABELS.asnumpy())
+    data = [ms.dataset.NumpySlicesDataset(columns, shuffle=False).batch(2) for _ in range(2)]
+    plain, scaled = Linear(), Linear()
+    loss = nn.CrossEntropyLoss()
+    Model(plain, loss, nn.SGD(plain.trainable_params(), 0.1)).train(2, data[0], dataset_sink_mode=False)
+    optimizer = nn.SGD(scaled.trainable_params(), 0.1, loss_scale=of_optimizer)
+    model = trainer(scaled, optimizer=optimizer, loss_scale=of_trainer)
+    model.train(2, data[1], dataset_sink_mode=False)
+    np.testing.assert_allclose(scaled.dense.weight.asnumpy(), plain.dense.weight.asnumpy(), rtol=1e-5)

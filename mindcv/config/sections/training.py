@@ -88,7 +88,8 @@ class ScheduleConfig(Section):
         scheduler: Learning-rate schedule after the warm-up.
         lr: Peak learning rate for the global batch.
         min_lr: Lowest learning rate of cosine_decay, polynomial_decay, one_cycle and cyclic.
-        warmup_epochs: Length of the linear warm-up before the decay.
+        warmup_epochs: Length of the linear warm-up before the decay. A default that does not fit into the run
+            leaves its last epoch.
         warmup_factor: Fraction of lr that the warm-up starts from.
         decay_epochs: Length of a cosine after the warm-up, by default all remaining epochs; or the epochs
             between two steps of step_decay.

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from mindcv.data.packing.shards import PackOptions, Shard, ShardNote, pack_shard, read_note, verify_shard
-from mindcv.data.sources.image_folder import CLASSES_FILE, FolderSource, class_index, listed_classes
+from mindcv.data.sources.classes_file import CLASSES_FILE, classes_text, listed_classes
+from mindcv.data.sources.image_folder import FolderSource, class_index
 from mindcv.errors import UserError
 from mindcv.files.atomic import write_atomically
 
@@ -182,9 +183,9 @@ def _prepare(output: Path, split: str, source: FolderSource, shards: Sequence[Sh
             raise UserError(
                 f"{output / CLASSES_FILE} lists other classes than {source.origin}: choose another folder"
             )
-        text = "".join(f"{name}\n" for name in source.classes)
+        text = classes_text(source.classes)
         with write_atomically(output / CLASSES_FILE) as (file,):
-            file.write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): choose another folder") from None
 

@@ -18,7 +18,7 @@ import numpy as np
 from mindspore.mindrecord import FileWriter
 from PIL import Image
 
-from mindcv.data.image_reading import checked_image
+from mindcv.data.image_reading import checked_image, file_content
 from mindcv.data.jpeg_markers import JPEG
 from mindcv.data.sources.mindrecord_check import check_records
 from mindcv.errors import UserError
@@ -152,7 +152,7 @@ def pack_shard(shard: Shard) -> ShardNote:
         with write_atomically(note_path(shard.path)) as (written,):
             written.write_text(json.dumps(asdict(note), indent=1) + "\n", encoding="utf-8")
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+        reason = getattr(error, "strerror", None) or _first_error(str(error))
         raise UserError(
             f"{shard.path} cannot be written ({reason}): check the disk and start again"
         ) from None
@@ -216,10 +216,9 @@ def _rows(shard: Shard) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 def _packed(path: Path, options: PackOptions) -> tuple[bytes, str]:
     """Return the bytes to store for an image file, and what is wrong with it."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return b"", f"cannot be opened ({error.strerror})"
+    content, fault = file_content(path)
+    if fault:
+        return b"", fault
     plain, fault = checked_image(np.frombuffer(content, np.uint8), options.max_image_pixels)
     if fault or not options.shorter_side:
         return content, fault
@@ -257,6 +256,13 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     os.umask(mask)
     for file in (path, path.with_name(path.name + ".db")):  # MindSpore lets only the owner read them
         file.chmod(0o666 & ~mask)
+
+
+def _first_error(text: str) -> str:
+    """Return what MindSpore's message says has failed, from among its headings."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.rpartition("]")[2].strip() for line in lines if line.startswith("[ERROR]")]
+    return (errors or lines)[0].rstrip(".")
 
 
 def _file_sha256(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from mindcv.data.bad_images import BadImages
 from mindcv.data.image_reading import BLANK, read_file
+from mindcv.data.sources.classes_file import CLASSES_FILE, SHOWN, listed_classes, quoted
 from mindcv.data.sources.source import BadImage, Sample, StreamSource
 from mindcv.errors import UserError
 from mindcv.files.inputs import expected_folder, size_of
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
-__all__ = ["CLASSES_FILE", "EXTENSIONS", "FolderSource", "class_index", "listed_classes"]
+__all__ = ["EXTENSIONS", "FolderSource", "class_index"]
 
 logger = logging.getLogger("mindcv.data")
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")  # MindSpore decodes no WebP and no GIF
-CLASSES_FILE = "classes.txt"
 
 # Eight readers hide the latency of a network disk (2 ms a file: 940 instead of 330 images/s, measured), and
 # cost nothing on a local one.
@@ -35,7 +35,6 @@ READS_AHEAD = 16
 SIZES = 50_000  # files whose sizes are compared between ranks: some 13 s on that network disk
 SIZES_A_READ = 500
 
-SHOWN = 5  # files that a message names
 LAST_READ = 4096  # more than wait between the readers and the decoders
 
 
@@ -63,7 +62,7 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
             unknown = _without(names, listed)
             if unknown:
                 raise UserError(
-                    f"{root / CLASSES_FILE} lacks {_quoted(unknown)} of {root / split}: add a line"
+                    f"{root / CLASSES_FILE} lacks {quoted(unknown)} of {root / split}: add a line"
                 )
         return listed
     (first, classes), *others = folders.items()
@@ -74,7 +73,7 @@ def class_index(root: str | Path, *splits: str) -> list[str]:
         ):
             if missing:
                 raise UserError(
-                    f"{root / there} has the class {_quoted(missing)}, which {root / absent} lacks: "
+                    f"{root / there} has the class {quoted(missing)}, which {root / absent} lacks: "
                     f"add it there, or list all classes in {root / CLASSES_FILE}, one per line"
                 )
     return classes
@@ -115,7 +114,7 @@ class FolderSource(StreamSource):
             raise UserError(f"{folder} holds no image: MindSpore reads {', '.join(EXTENSIONS)} files")
         if empty and not (Path(root) / CLASSES_FILE).is_file():
             raise UserError(
-                f"{folder} holds no image of class {_quoted(empty)}: add some, or list all classes in "
+                f"{folder} holds no image of class {quoted(empty)}: add some, or list all classes in "
                 f"{Path(root) / CLASSES_FILE}, one per line"
             )
         # Fixed-width bytes take a third of the memory of a list of strings: 36 MB for ImageNet.
@@ -131,6 +130,10 @@ class FolderSource(StreamSource):
     def path(self, index: int | np.int64) -> str:
         """Return the file of a sample."""
         return f"{self.origin}/{self._name(index)}"
+
+    def sample_name(self, index: int) -> str:
+        """Return the file of a sample below its split."""
+        return self._name(index)
 
     def _name(self, index: int | np.int64) -> str:
         return f"{self.classes[self.labels[index]]}/{os.fsdecode(self._names[index])}"
@@ -264,35 +267,5 @@ def _image_files(folder: Path) -> tuple[list[bytes], int]:
     return images, len(names) - len(images)
 
 
-def listed_classes(path: Path) -> list[str]:
-    """Return the lines of a ``classes.txt``; empty if there is no such file.
-
-    Raises:
-        UserError: If it cannot be read, is empty, or lists a class twice or what is not a folder's name.
-    """
-    if not path.is_file():
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin a file with a mark
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not in UTF-8: save it in this encoding") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
-    classes = [line.strip() for line in lines if line.strip()]
-    outside = [name for name in classes if name in (".", "..") or "/" in name or "\0" in name]
-    if outside:
-        raise UserError(f"{path} lists {_quoted(outside)}: give names of folders, without a path")
-    repeated = [name for name, count in Counter(classes).items() if count > 1]
-    if repeated or not classes:
-        what = f"lists {_quoted(repeated)} more than once" if repeated else "is empty"
-        raise UserError(f"{path} {what}: give every class one line")
-    return classes
-
-
 def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
     return sorted(set(names) - set(others))
-
-
-def _quoted(names: Sequence[str], shown: int = SHOWN) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(f"'{name}'" for name in names[:shown]) + more

@@ -13,7 +13,7 @@ from mindspore.dataset.transforms import TypeCast
 from numpy.typing import NDArray
 
 from mindcv.data.image_reading import checked_image
-from mindcv.data.sources.image_folder import CLASSES_FILE, listed_classes
+from mindcv.data.sources.classes_file import CLASSES_FILE, listed_classes
 from mindcv.data.sources.mindrecord_check import REMEDY, check_records
 from mindcv.data.sources.source import BadImage, Indices, LaterPasses, Source
 from mindcv.data.workers import usable_workers

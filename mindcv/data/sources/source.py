@@ -64,6 +64,10 @@ class Source(ABC):
         """Return names of the files, and texts about what they hold: equal where two copies are equal."""
         return [], [f"{len(self)} images"]
 
+    def sample_name(self, index: int) -> str:
+        """Return what a reader knows a sample by: its file below the split, or its number."""
+        return f"image {index}"
+
     def diagnose(self, error: Exception) -> str:
         """Describe what is wrong with the files read last, and the remedy; empty if nothing is.
 

@@ -2,10 +2,11 @@
 
 They are called in this order, so that a failing table or curve does not cost a checkpoint: `FiniteGuard`,
 `OptionsFile`, `Opening`, `Progress`, `StatisticsExchange`, `Validation`, `Checkpointing`, `HistoryTable`,
-`MetricsLog`, `LearningCurve`, `EpochReport`, `BadImagesReport`, the user's own, and `Stopping`.
+`MetricsLog`, `LearningCurve`, `EpochReport`, `BadImagesReport`, the user's own, `FinalReport` and `Stopping`.
 """
 
 from mindcv.engine.callbacks.checkpointing import Checkpointing, SaveSchedule
+from mindcv.engine.callbacks.final_report import FinalReport, ReportedEpoch
 from mindcv.engine.callbacks.finite_guard import FiniteGuard, Rollback
 from mindcv.engine.callbacks.metrics_log import MetricsLog
 from mindcv.engine.callbacks.progress import Progress
@@ -25,6 +26,7 @@ __all__ = [
     "BadImagesReport",
     "Checkpointing",
     "EpochReport",
+    "FinalReport",
     "FiniteGuard",
     "HistoryTable",
     "LearningCurve",
@@ -32,6 +34,7 @@ __all__ = [
     "Opening",
     "OptionsFile",
     "Progress",
+    "ReportedEpoch",
     "Rollback",
     "RunCallback",
     "SaveSchedule",

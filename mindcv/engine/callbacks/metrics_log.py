@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+from contextlib import suppress
+from io import FileIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from mindcv.engine.run_state import RunState
 __all__ = ["METRICS", "MetricsLog"]
 
 METRICS = "metrics.jsonl"
+LONGEST = 4096  # bytes read at once from the end of the file; a line has about 300
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,8 @@ class MetricsLog(RunCallback):
     """Appends a line of JSON to ``metrics.jsonl`` per interval and per epoch, and where a run goes on.
 
     Each has an ``event``: ``interval``, ``epoch``, or ``restart`` with the epoch and the step from which the
-    run was resumed or rolled back; lines above it with a higher step no longer count. Nothing is removed.
+    run was resumed or rolled back; lines above it with a higher step no longer count. Only a line that was
+    cut off by a kill or a full disk is removed.
 
     Args:
         folder: Receives the file.
@@ -72,10 +77,10 @@ class MetricsLog(RunCallback):
         )
 
     def _append(self, event: str, **values: Any) -> None:
+        line = json.dumps({"event": event, **values}, allow_nan=False)
         try:
-            with self.path.open("ab+") as file:
-                line = json.dumps({"event": event, **values}, allow_nan=False)
-                file.write(f"{_missing_end(file)}{line}\n".encode())
+            with self.path.open("ab+", buffering=0) as file:
+                _append_whole(file, f"{line}\n".encode())
         except OSError as error:
             if not self.failed:  # one warning is enough until it works again
                 logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
@@ -84,12 +89,31 @@ class MetricsLog(RunCallback):
             self.failed = False
 
 
-def _missing_end(file: Any) -> str:
-    """The end of a line that a killed run or a full disk has cut off."""
-    if not file.tell():
-        return ""
-    file.seek(-1, 2)
-    return "" if file.read(1) == b"\n" else "\n"
+def _append_whole(file: FileIO, line: bytes) -> None:
+    """Append a line or nothing, and remove one that a killed run has not completed."""
+    end = _end_of_lines(file)
+    if end != file.seek(0, os.SEEK_END):
+        file.truncate(end)
+    try:
+        while line:  # a disk that becomes full takes a part
+            line = line[file.write(line) :]
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def _end_of_lines(file: FileIO) -> int:
+    """Return the position behind the last complete line."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - LONGEST)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def _updates(run: RunState) -> int:

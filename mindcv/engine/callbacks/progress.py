@@ -2,6 +2,7 @@
 
 import sys
 from math import isfinite
+from time import perf_counter
 from typing import Any
 
 import mindspore as ms
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from mindcv.engine.callbacks.run_callback import RunCallback, run_state
 from mindcv.engine.run_state import Interval, RunState
+from mindcv.runtime.machine import seconds_since_start
 from mindcv.runtime.progress import clock_time
 
 __all__ = ["COMPILING", "Progress", "seconds_left"]
@@ -20,7 +22,7 @@ class Progress(RunCallback):
     """Shows a bar per epoch if standard error is a terminal, and else prints a line per interval.
 
     Both tell the loss, the learning rate, the speed, and the time until the end of training. The first step
-    of a graph is announced, because nothing moves while it is compiled.
+    of a graph is announced, because nothing moves while it is compiled; the lines also tell how long it took.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,7 @@ class Progress(RunCallback):
         self.bar: tqdm | None = None
         self.in_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.compiled = False
+        self.compiles_since = 0.0
 
     def on_train_epoch_begin(self, run_context: Any) -> None:
         """Show a new bar."""
@@ -44,6 +47,8 @@ class Progress(RunCallback):
             self.bar.set_description(f"{_epoch(run_state(run_context))}, {COMPILING}")
         else:
             tqdm.write(f"{COMPILING} ...")
+            sys.stdout.flush()
+            self.compiles_since = perf_counter()
 
     def on_train_step_end(self, run_context: Any) -> None:
         """Move the bar."""
@@ -52,6 +57,10 @@ class Progress(RunCallback):
             if not self.compiled:
                 self.bar.set_description(_epoch(run))
             self.bar.update(run.data.steps_per_epoch if run.sinks else 1)
+        elif self.compiles_since and not self.compiled:
+            total = seconds_since_start()
+            after = "" if total is None else f", {total:.1f} s after the start of the program"
+            tqdm.write(f"first step done in {perf_counter() - self.compiles_since:.1f} s{after}")
         self.compiled = True
 
     def on_interval(self, run: RunState) -> None:

@@ -11,7 +11,7 @@ from mindcv.engine.callbacks.run_callback import RunCallback
 from mindcv.engine.epoch_result import EpochResult
 from mindcv.engine.history import CURVE, TABLE, draw_curve, write_table
 from mindcv.engine.run_state import RunState
-from mindcv.errors import printable
+from mindcv.errors import UserError, printable
 from mindcv.files.atomic import write_atomically
 
 __all__ = ["BadImagesReport", "EpochReport", "HistoryTable", "LearningCurve", "Opening", "OptionsFile"]
@@ -27,7 +27,7 @@ class _ResultsFile(RunCallback):
 
     Args:
         path: The file.
-        write: Writes the epochs to a path; raises OSError where it cannot.
+        write: Writes the epochs to a path; raises OSError or UserError where it cannot.
     """
 
     def __init__(self, path: Path, write: Callable[[Sequence[EpochResult], Path], None]) -> None:
@@ -46,9 +46,10 @@ class _ResultsFile(RunCallback):
             return
         try:
             self.write(run.results, self.path)
-        except OSError as error:
+        except (OSError, UserError) as error:
             if not self.failed:  # one warning is enough until it works again
-                logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
+                reason = error.strerror if isinstance(error, OSError) else None
+                logger.warning(CANNOT_BE_WRITTEN, self.path, reason or error)
             self.failed = True
         else:
             self.failed = False

@@ -7,6 +7,7 @@ namespace kernels {
 
 constexpr Index TOGETHER = 8;        // images of one thread that share the reading of a layer's weights
 constexpr Index LARGE_AREA = 28 * 28;  // maps above it are computed image by image, to stay in the cache
+constexpr Index FEW_PIXELS = 64;       // of all images: weights are used as they are, packing costs more than it gains
 
 class Inference {
  public:
@@ -89,7 +90,7 @@ class Inference {
         const Layer& l = program_.layers[i];
         Parameters p(l, parameters_);
         float* place = weights_ + places_[i];
-        if (l.kind != DEPTHWISE || int(i) % threads_ == t)
+        if (!is_few(l) && (l.kind != DEPTHWISE || int(i) % threads_ == t))
           pack_forward(l, p.weight, place, l.kind == DEPTHWISE ? 0 : t, threads_);
         if (int(i) % threads_ != t) continue;
         float *scale = place + padded(packed_size(l)), *shift = scale + l.padded_out;
@@ -146,9 +147,44 @@ class Inference {
           store(out + at, v);
         };
         if (l.kind == DEPTHWISE) filter(l, input, weights, count, t, threads, finish);
+        else if (is_few(l)) multiply_few(l, input, Parameters(l, parameters_).weight, count, t, threads, finish);
         else multiply(l, input, weights, image, count, out, t, threads, finish);
       });
     });
+  }
+
+  // Whether a product's columns are its pixels instead of its channels.
+  bool is_few(const Layer& l) const {
+    return l.kind == POINTWISE && l.pixels <= FEW_PIXELS && l.in == l.padded_in && l.out == l.padded_out;
+  }
+
+  // The same sums in the same order as `multiply`, this thread's share of the channels.
+  template <class FINISH>
+  void multiply_few(const Layer& l, const Value& input, const float* weight, Index count, int t, int threads,
+                    FINISH finish) {
+    const Index depth = l.in, pixels = count * l.area(), columns = padded(pixels);
+    Index begin, end;
+    share(l.out, LANES, t, threads, begin, end);
+    const float* rows = input.data;
+    if (input.gates != nullptr) {
+      float* gated = scratch(2, pixels * depth);
+      read_rows(input, 0, pixels, gated);
+      rows = gated;
+    }
+    float *packed = scratch(0, depth * columns), *out = scratch(1, LANES * TILE_ROWS * columns);
+    pack(rows, depth, pixels, true, packed, 0, columns / LANES);
+    for (Index o = begin; o < end; o += LANES * TILE_ROWS) {
+      const Index last = std::min(end, o + LANES * TILE_ROWS);
+      for (Index m = o; m < last; m += TILE_ROWS)
+        product(std::min<Index>(TILE_ROWS, last - m), depth, columns / LANES, weight + m * depth, depth, 1, packed, 0,
+                true, out + (m - o) * columns, columns, false);
+      for (Index q = 0; q < pixels; ++q)
+        for (Index c = o; c < last; c += LANES) {
+          Vec v;
+          for (int lane = 0; lane < LANES; ++lane) v[lane] = out[(c - o + lane) * columns + q];
+          finish(q * l.padded_out + c, c, v);
+        }
+    }
   }
 
   template <class FINISH>

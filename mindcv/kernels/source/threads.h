@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -62,6 +63,7 @@ class Team {
       pause_briefly();
       if (spins > SPINS) sched_yield();
     }
+    if (failed_.exchange(false)) throw std::bad_alloc();
   }
 
  private:
@@ -77,21 +79,29 @@ class Team {
       const int share = int(state & ((1u << SHARE_BITS) - 1));
       if (share >= size_) return;
       if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
-      (*work_)(share);
+      try {
+        (*work_)(share);
+      } catch (...) {  // memory is all that work can run out of
+        failed_.store(true);
+      }
       left_.fetch_sub(1, std::memory_order_acq_rel);
       state = state_.load(std::memory_order_acquire);
     }
   }
 
   void start() {
-    if (pid_ == getpid() && int(threads_.size()) == size_ - 1) return;
+    if (pid_ == getpid()) return;
     if (pid_ != getpid())
       for (auto& thread : threads_) new std::thread(std::move(thread));  // they were lost in a fork
     threads_.clear();
     pid_ = getpid();
     quit_ = false;
     const std::uint64_t round = state_.load() >> SHARE_BITS;
-    for (int t = 1; t < size_; ++t) threads_.emplace_back([this, round] { serve(round); });
+    try {
+      for (int t = 1; t < size_; ++t) threads_.emplace_back([this, round] { serve(round); });
+    } catch (const std::system_error&) {
+      // The system has no more: the caller does the shares of those that are missing.
+    }
   }
 
   void stop() {
@@ -104,6 +114,7 @@ class Team {
     wake_.notify_all();
     for (auto& thread : threads_) thread.join();
     threads_.clear();
+    pid_ = 0;
   }
 
   void serve(std::uint64_t seen) {
@@ -130,6 +141,7 @@ class Team {
   std::condition_variable wake_;
   std::atomic<std::uint64_t> state_{0};  // the round, and the next share of it
   std::atomic<int> left_{0}, sleeping_{0};
+  std::atomic<bool> failed_{false};
   const std::function<void(int)>* work_ = nullptr;
 };
 

@@ -9,7 +9,7 @@ namespace kernels {
 
 using Index = std::int64_t;
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(WIDE_VECTORS)  // the second to test the first on processors without it
 constexpr int LANES = 16;
 constexpr int TILE_ROWS = 12;  // 12 x 2 accumulators, two columns and a broadcast fit 32 registers
 #else

@@ -115,7 +115,7 @@ def _fetch(source: str, path: Path, digest: str, waits: Sequence[float], timeout
 def _is_intact(path: Path, digest: str) -> bool:
     """Return whether a file exists and has the SHA-256 in its name."""
     try:
-        return path.exists() and _sha256(path).startswith(digest)
+        return path.is_file() and _sha256(path).startswith(digest)
     except OSError as error:
         raise _unusable(path, error) from None
 

@@ -13,6 +13,7 @@ from mindspore import Tensor
 
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import EMA_PREFIX, read_checkpoint, write_checkpoint, write_file
+from mindcv.files.protection import ONCE
 from mindcv.files.safetensors_file import read_safetensors, with_checksum
 from mindcv.files.stored_metadata import parse_metadata
 from mindcv.models.weights.layouts import WeightLayout, without_prefix
@@ -92,7 +93,8 @@ def read_weights(path: str | Path) -> WeightFile:
     if not found.tensors:
         raise UserError(f"{path}: has no tensors: use another file")
     if found.types - {"float32"}:
-        logger.info("%s: its %s becomes float32", path, " and ".join(sorted(found.types - {"float32"})))
+        types = " and ".join(sorted(found.types - {"float32"}))
+        logger.info("%s: its %s becomes float32", path, types, extra={ONCE: f"{path} is {types}"})
     tensors = {
         name: value.astype(np.float32, copy=False) if np.issubdtype(value.dtype, np.floating) else value
         for name, value in found.tensors.items()

@@ -16,8 +16,9 @@ from PIL import Image
 
 from mindcv.data import Pipeline, create_source, create_transforms
 from mindcv.data.packing import PackOptions, pack_split, verify_split
-from mindcv.data.sources.image_folder import CLASSES_FILE
+from mindcv.data.sources.classes_file import CLASSES_FILE
 from mindcv.errors import UserError
+from mindcv.programs import pack as program
 from mindcv.ranges import MAX_IMAGE_PIXELS
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +52,30 @@ def pack(root: Path, output: Path, split: str = "train", *, shard_bytes: int = 1
 
 def verify(root: Path, output: Path, split: str = "train"):
     return verify_split(root, split, output, splits=["train", "val"], workers=1)
+
+
+@pytest.mark.parametrize("split", ["../images/train", "..", "", "/etc", "train/ant"])
+def test_a_split_is_a_folder_of_the_dataset(root, tmp_path, split, monkeypatch):
+    output = tmp_path / "packed"
+    monkeypatch.setattr(sys, "argv", ["pack", str(root), str(output), "--splits", "train", split])
+    with pytest.raises(
+        UserError, match=r"is not the name of a folder in DATA_DIR: give names without a path$"
+    ):
+        program.pack(program.parse_options())
+    assert not output.exists()
+
+
+def test_a_shard_that_grows_too_large_for_the_disk_is_reported_with_what_failed(root, tmp_path):
+    command = [sys.executable, "-m", "mindcv", "pack", root, tmp_path / "packed", "--workers", "1"]
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
+    limited += "; os.execv(sys.argv[1], sys.argv[1:])"
+    ran = subprocess.run(
+        [sys.executable, "-c", limited, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert re.search(
+        r"error: .*mindrecord cannot be written \(Failed to \w+ file\): check the disk", ran.stderr
+    )
 
 
 def batches(source, *, is_training: bool) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -98,7 +98,7 @@ def test_classes_are_counted_from_the_labels(records):
 def test_a_label_beyond_the_networks_outputs_is_refused(records):
     source = create_source("mindrecord", records, "train")
     assert len(evaluated(source, num_classes=5)[1]) == COUNT
-    with pytest.raises(UserError, match=r"num_classes=4 is too small: .* has the label 4, so give 5 or more"):
+    with pytest.raises(UserError, match=r"num_classes=4 is too small: .* has 5 classes, so give 5 or more"):
         evaluated(source, num_classes=4)
 
 

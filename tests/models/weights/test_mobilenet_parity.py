@@ -104,7 +104,7 @@ def test_a_checkpoint_of_mindcv_pads_the_depthwise_convolutions_of_v3_as_mindcv_
     assert network.padding == "same"
     assert network.features[0].pad_mode == "pad"
     assert network.features[3].layers[0].pad_mode == "same"
-    assert caplog.messages == [
+    assert [text for text in caplog.messages if "checksum" not in text] == [
         f"{path}: does not state its padding, so MindCV's padding=same is assumed: "
         "give padding= if it is another"
     ]
@@ -122,7 +122,7 @@ def test_the_padding_of_a_file_that_does_not_state_it_can_be_told(silent, tmp_pa
     told = create_model("mobilenet_v3_small_100", CLASSES, checkpoint_path=str(silent), padding="symmetric")
     loaded = create_model("mobilenet_v3_small_100", CLASSES)
     load_weights(loaded, silent, padding="symmetric")
-    assert caplog.messages == []
+    assert [text for text in caplog.messages if "checksum" not in text] == []
     convert_weights(
         silent, tmp_path / "a.pth", model="mobilenet_v3_small_100", padding="symmetric", layout="torchvision"
     )

@@ -13,6 +13,7 @@ from mindspore import nn
 
 from mindcv import build as builders
 from mindcv.config import Config
+from mindcv.engine.run_position import RunPosition
 from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import write_checkpoint
 from mindcv.models import MnasNet, create_model, list_models, register_model, registry
@@ -143,7 +144,8 @@ def test_a_run_that_goes_on_needs_no_published_weights(published, server, tmp_pa
     first = trained(**options)  # there is nothing to resume from yet
     assert len(server.requests) == 1
     saved.mkdir()
-    write_checkpoint(saved / "little-3.ckpt", first.parameters_dict(), {"progress": {}})
+    position = {"progress": RunPosition(epoch=3).metadata()}
+    write_checkpoint(saved / "little-3.ckpt", first.parameters_dict(), position)
     (tmp_path / "cache").rename(tmp_path / "away")
     resumed = builders.find_resumed(config_for(**options), ALONE)
     builders.build_network(config_for(**options), CLASSES, ALONE, is_training=True, resumed=resumed)

@@ -75,6 +75,13 @@ def test_weights_from_elsewhere_give_the_same_logits(tmp_path, library, model):
     assert_close(logits_of(folded, images()), expected)
 
 
+def test_the_logits_are_the_same_without_the_kernels_of_this_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINDCV_KERNELS", "0")  # as on a GPU or an Ascend; the network has every kind of block
+    theirs = peer("timm", "mnasnet_small")
+    network = create_model("mnasnet_small", CLASSES, checkpoint_path=str(save(theirs, tmp_path / "a.pth")))
+    assert_close(logits_of(network, images()), logits_of(theirs, images()))
+
+
 @pytest.mark.parametrize(("library", "model"), PAIRS)
 def test_weights_of_ours_give_the_same_logits_elsewhere(tmp_path, library, model):
     network = ours(model)
