@@ -30,12 +30,24 @@ class _Sizes:
         self.library = library
         self.code = (ctypes.c_int64 * len(code))(*code)
         self.strides = [layer.conv.stride[0] for layer in chain.layers]
+        self.in_channels = chain.layers[0].conv.in_channels
         self.out_channels = chain.out_channels
         self.pool = pool
         self.gradients = [list(p.shape) for layer in chain.layers for p in layer.parameters()]
 
     def features(self, images: Sequence[int]) -> Shape:
-        """Return the shape of the features of images [N, C, H, W]."""
+        """Return the shape of the features of images [N, C, H, W].
+
+        Raises:
+            ValueError: If the images have another number of dimensions or channels.
+        """
+        if len(images) != 4 or images[1] not in (
+            self.in_channels,
+            -1,
+        ):  # the kernel would read past their end
+            raise ValueError(
+                f"images of shape {tuple(images)} are not of shape (N, {self.in_channels}, H, W)"
+            )
         rows, columns = images[2:]
         for stride in self.strides:
             rows, columns = -(-rows // stride), -(-columns // stride)

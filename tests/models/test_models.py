@@ -280,3 +280,13 @@ def test_arguments_out_of_range_are_refused_with_a_remedy(argument, message):
 def test_width_must_be_positive():
     with pytest.raises(UserError, match="width=0 is out of range"):
         MnasNet(B1, 0, 32)
+
+
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "PyNative"])
+@pytest.mark.parametrize("shape", [(2, 1, 32, 32), (1, 32, 32, 3), (3, 32, 32)], ids=str)
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+def test_images_of_another_shape_are_refused_instead_of_read_past_their_end(mode, shape, training):
+    ms.set_context(mode=mode)
+    network = create_model("mnasnet_small", 3).set_train(training)
+    with pytest.raises(ValueError, match=r"images of shape .* are not of shape \(N, 3, H, W\)"):
+        network(Tensor(np.zeros(shape, np.float32))).asnumpy()
