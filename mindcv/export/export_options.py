@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mindcv.choices import ExportFormat
 from mindcv.errors import UserError
-from mindcv.export.checked_output import check_output
 from mindcv.export.onnx_file import OPSET, check_opset, require_onnx
+from mindcv.files.outputs import check_output_file
 
 __all__ = ["ExportRequest"]
 
@@ -47,9 +47,9 @@ class ExportRequest:
         check_opset(self.operators)
         if self.calibration_images is not None and self.calibration_images < 1:
             raise UserError(f"calibration_images={self.calibration_images} must be a positive integer")
-        check_output(self.path, f".{self.format}")
+        check_output_file(self.path, f".{self.format}", option="output")
         if self.report is not None:
-            check_output(Path(self.report), ".json")
+            check_output_file(Path(self.report), ".json", option="output")
         if self.format == "onnx":
             require_onnx()
 

@@ -13,7 +13,26 @@ from mindcv.kernels.selection import kernels_wanted
 __all__ = ["FusedAverage", "FusedUpdate"]
 
 
-class FusedUpdate:
+class _MadeOnce:
+    """An attribute of a cell: another cell that is made of it at the first use on this CPU, or None."""
+
+    def __init__(self) -> None:
+        self.made: WeakKeyDictionary[nn.Cell, nn.Cell | None] = WeakKeyDictionary()
+
+    def __get__(self, cell: Any, owner: type | None = None) -> Any:
+        if cell is None:
+            return self
+        if not kernels_wanted():
+            return None
+        if cell not in self.made:
+            self.made[cell] = self._make(cell)
+        return self.made[cell]
+
+    def _make(self, cell: Any, /) -> nn.Cell | None:
+        raise NotImplementedError
+
+
+class FusedUpdate(_MadeOnce):
     """An attribute of an optimizer: the cell that updates all its parameters on this CPU, or None.
 
     The cell takes the values of an update that its kernel asks for, shape [k], the learning rates, one scalar
@@ -34,19 +53,10 @@ class FusedUpdate:
         *,
         decoupled: Callable[[Any], bool] = lambda optimizer: False,
     ) -> None:
+        super().__init__()
         self.kernel, self.states, self.constants, self.decoupled = kernel, states, constants, decoupled
-        self.made: WeakKeyDictionary[nn.Cell, nn.Cell | None] = WeakKeyDictionary()
 
-    def __get__(self, optimizer: Any, owner: type | None = None) -> Any:
-        if optimizer is None:
-            return self
-        if not kernels_wanted():
-            return None
-        if optimizer not in self.made:
-            self.made[optimizer] = self._make(optimizer)
-        return self.made[optimizer]
-
-    def _make(self, optimizer: Any) -> nn.Cell | None:
+    def _make(self, optimizer: Any, /) -> nn.Cell | None:
         plain = optimizer.dynamic_weight_decay or any(optimizer.grad_centralization_flags)
         if plain or any(p.dtype != ms.float32 for p in optimizer.parameters) or library() is None:
             return None
@@ -101,25 +111,16 @@ class _UpdateCell(nn.Cell):
         return self.operator(self.constants, values, rates, self.decays, *self.tensors, *gradients)
 
 
-class FusedAverage:
+class FusedAverage(_MadeOnce):
     """An attribute of a cell with ``values`` and ``ema_values``: the cell that averages them, or None.
 
     That cell takes the fraction of the difference to take, a scalar tensor.
     """
 
-    def __init__(self) -> None:
-        self.made: WeakKeyDictionary[nn.Cell, nn.Cell | None] = WeakKeyDictionary()
-
-    def __get__(self, cell: Any, owner: type | None = None) -> Any:
-        if cell is None:
-            return self
-        if not kernels_wanted():
-            return None
-        if cell not in self.made:
-            tensors = [*cell.ema_values, *cell.values]
-            fits = all(p.dtype == ms.float32 for p in tensors) and library() is not None
-            self.made[cell] = _AverageCell(tensors) if fits else None
-        return self.made[cell]
+    def _make(self, cell: Any, /) -> nn.Cell | None:
+        tensors = [*cell.ema_values, *cell.values]
+        fits = all(p.dtype == ms.float32 for p in tensors) and library() is not None
+        return _AverageCell(tensors) if fits else None
 
 
 class _AverageCell(nn.Cell):

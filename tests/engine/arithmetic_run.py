@@ -14,10 +14,9 @@ from mindspore import Parameter, Tensor
 
 from mindcv.engine import CheckpointManager, EpochResult, Evaluation, RunPosition
 from mindcv.engine.callbacks import HistoryTable
-from mindcv.engine.resume import find_state, read_state
-from mindcv.errors import UserError
+from mindcv.engine.resume import find_state
 from mindcv.files.checkpoint_file import read_checkpoint
-from tests.support.boundaries import trials
+from tests.support.boundaries import damaged, trials
 
 IMAGES = 10
 SCORES = {"short": (3, 4), "falls": (5, 9, 7), "rises": (3, 4, 8)}  # right answers after each epoch
@@ -94,17 +93,6 @@ def content(folder: Path) -> dict[str, str]:
         else:
             found[path.name] = path.read_bytes().hex()
     return found
-
-
-def damaged(folder: Path) -> list[str]:
-    """Say what is wrong with the files that an ended process left: each checkpoint must be intact."""
-    wrong = []
-    for path in folder.glob("*.ckpt"):
-        try:
-            read_state(path)
-        except UserError as error:
-            wrong.append(str(error))
-    return wrong
 
 
 if __name__ == "__main__":

@@ -20,13 +20,11 @@ from PIL import Image
 
 import mindcv.build  # noqa: F401, so that a forked process need not import it
 from mindcv.config import load_config
-from mindcv.engine.resume import read_state
-from mindcv.errors import UserError
 from mindcv.files.checkpoint_file import read_checkpoint
 from mindcv.models import MnasNet, register_model
 from mindcv.models.inverted_residual import Stage
 from mindcv.programs import average_checkpoints, convert, export, train
-from tests.support.boundaries import attempt, trials
+from tests.support.boundaries import attempt, damaged, trials
 
 STAGES = (
     Stage(expand=1, channels=8, blocks=1, stride=1, kernel=3, flat=True),
@@ -89,16 +87,6 @@ def files_of_run(folder: Path) -> dict[str, str]:
 
 def without_times(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if name not in TIMED}
-
-
-def damaged(folder: Path) -> list[str]:
-    wrong = []
-    for path in folder.glob("*.ckpt"):
-        try:
-            read_state(path)
-        except UserError as error:
-            wrong.append(str(error))
-    return wrong
 
 
 def drawn(count: int, calls: int) -> Iterable[int]:

@@ -15,10 +15,24 @@ from pathlib import Path
 
 import pytest
 
+from mindcv.engine.resume import read_state
+from mindcv.errors import UserError
 from tests.support.paths import ROOT
 from tests.support.processes import bare_environment
 
-__all__ = ["COUNT", "FULL", "FULL_ONCE", "HALF_WAY", "KILL", "Ended", "attempt", "build", "faults", "trials"]
+__all__ = [
+    "COUNT",
+    "FULL",
+    "FULL_ONCE",
+    "HALF_WAY",
+    "KILL",
+    "Ended",
+    "attempt",
+    "build",
+    "damaged",
+    "faults",
+    "trials",
+]
 
 COUNT, KILL, HALF_WAY, FULL, FULL_ONCE = range(5)
 LOCK = ".run.lock"
@@ -221,3 +235,14 @@ def _work_in_child(work: Callable[[Path], object], folder: Path, mode: int, at: 
         how, error = "failed", f"{type(failure).__name__}: {failure}"
     library_says = {"calls": library.boundary_calls(), "failed": library.boundary_failed().decode()}
     report.write_text(json.dumps({"how": how, "error": error, "warnings": kept.texts, **library_says}))
+
+
+def damaged(folder: Path) -> list[str]:
+    """Say what is wrong with the files that an ended process left: each checkpoint must be intact."""
+    wrong = []
+    for path in folder.glob("*.ckpt"):
+        try:
+            read_state(path)
+        except UserError as error:
+            wrong.append(str(error))
+    return wrong

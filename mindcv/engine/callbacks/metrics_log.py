@@ -1,7 +1,6 @@
 """The measurements of a run as JSON lines, for programs that watch it."""
 
 import json
-import logging
 import os
 from contextlib import suppress
 from io import FileIO
@@ -9,8 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from mindcv.engine.callbacks.reporting import CANNOT_BE_WRITTEN
-from mindcv.engine.callbacks.run_callback import RunCallback
+from mindcv.engine.callbacks.output_file import OutputFile
 from mindcv.engine.evaluate import Evaluation
 from mindcv.engine.run_state import RunState
 
@@ -19,10 +17,8 @@ __all__ = ["METRICS", "MetricsLog"]
 METRICS = "metrics.jsonl"
 LONGEST = 4096  # bytes read at once from the end of the file; a line has about 300
 
-logger = logging.getLogger(__name__)
 
-
-class MetricsLog(RunCallback):
+class MetricsLog(OutputFile):
     """Appends a line of JSON to ``metrics.jsonl`` per interval and per epoch, and where a run goes on.
 
     Each has an ``event``: ``interval``, ``epoch``, or ``restart`` with the epoch and the step from which the
@@ -34,9 +30,7 @@ class MetricsLog(RunCallback):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        super().__init__()
-        self.path = Path(folder) / METRICS
-        self.failed = False
+        super().__init__(Path(folder) / METRICS)
 
     def on_restart(self, run: RunState) -> None:
         """Write from where the run goes on."""
@@ -78,15 +72,12 @@ class MetricsLog(RunCallback):
 
     def _append(self, event: str, **values: Any) -> None:
         line = json.dumps({"event": event, **values}, allow_nan=False)
-        try:
-            with self.path.open("ab+", buffering=0) as file:
-                _append_whole(file, f"{line}\n".encode())
-        except OSError as error:
-            if not self.failed:  # one warning is enough until it works again
-                logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
-            self.failed = True
-        else:
-            self.failed = False
+        self.attempt(lambda: _append(self.path, f"{line}\n".encode()))
+
+
+def _append(path: Path, line: bytes) -> None:
+    with path.open("ab+", buffering=0) as file:
+        _append_whole(file, line)
 
 
 def _append_whole(file: FileIO, line: bytes) -> None:

@@ -1,29 +1,26 @@
 """The output of a run after each epoch: a table, a curve, and a line."""
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from mindcv.engine.callbacks.output_file import OutputFile
 from mindcv.engine.callbacks.run_callback import RunCallback
 from mindcv.engine.epoch_result import EpochResult
 from mindcv.engine.history import CURVE, TABLE, draw_curve, write_table
 from mindcv.engine.run_state import RunState
-from mindcv.errors import UserError, printable
+from mindcv.errors import printable
 from mindcv.files.atomic import write_atomically
 
 __all__ = ["BadImagesReport", "EpochReport", "HistoryTable", "LearningCurve", "Opening", "OptionsFile"]
 
-logger = logging.getLogger(__name__)
-
 OPTIONS_FILE = "config.yaml"
-CANNOT_BE_WRITTEN = "%s cannot be written (%s): training continues without it"
 
 
-class _ResultsFile(RunCallback):
-    """Keeps a file about the finished epochs up to date; a warning replaces one that cannot be written.
+class _ResultsFile(OutputFile):
+    """Keeps a file about the finished epochs up to date.
 
     Args:
         path: The file.
@@ -31,10 +28,8 @@ class _ResultsFile(RunCallback):
     """
 
     def __init__(self, path: Path, write: Callable[[Sequence[EpochResult], Path], None]) -> None:
-        super().__init__()
-        self.path = path
+        super().__init__(path)
         self.write = write
-        self.failed = False
 
     def on_restart(self, run: RunState) -> None:
         """Write the epochs that were restored."""
@@ -42,17 +37,8 @@ class _ResultsFile(RunCallback):
 
     def on_epoch_result(self, run: RunState) -> None:
         """Write the epochs so far."""
-        if not run.results:
-            return
-        try:
-            self.write(run.results, self.path)
-        except (OSError, UserError) as error:
-            if not self.failed:  # one warning is enough until it works again
-                reason = error.strerror if isinstance(error, OSError) else None
-                logger.warning(CANNOT_BE_WRITTEN, self.path, reason or error)
-            self.failed = True
-        else:
-            self.failed = False
+        if run.results:
+            self.attempt(lambda: self.write(run.results, self.path))
 
 
 class HistoryTable(_ResultsFile):
@@ -77,7 +63,7 @@ class LearningCurve(_ResultsFile):
         super().__init__(Path(folder) / CURVE, draw_curve)
 
 
-class OptionsFile(RunCallback):
+class OptionsFile(OutputFile):
     """Writes the options of a run to ``config.yaml`` when it begins, and warns where that cannot be written.
 
     Args:
@@ -86,17 +72,16 @@ class OptionsFile(RunCallback):
     """
 
     def __init__(self, folder: str | Path, text: str) -> None:
-        super().__init__()
-        self.path = Path(folder) / OPTIONS_FILE
+        super().__init__(Path(folder) / OPTIONS_FILE)
         self.text = text
 
     def on_train_begin(self, run_context: Any) -> None:
         """Write the file; a resumed run replaces it, as its options may have changed."""
-        try:
-            with write_atomically(self.path) as (partial,):
-                partial.write_text(self.text, encoding="utf-8")
-        except OSError as error:
-            logger.warning(CANNOT_BE_WRITTEN, self.path, error.strerror or error)
+        self.attempt(self._write)
+
+    def _write(self) -> None:
+        with write_atomically(self.path) as (partial,):
+            partial.write_text(self.text, encoding="utf-8")
 
 
 class Opening(RunCallback):
